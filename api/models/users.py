@@ -1,0 +1,34 @@
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from api.database import Base
+
+
+class User(Base):
+    """An account. The counts are kept by the statements that change the rows they count."""
+
+    __tablename__ = 'users'
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(64))
+    email: Mapped[str] = mapped_column(String(120))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    about_me: Mapped[str | None] = mapped_column(String(140))
+    created_at: Mapped[datetime]
+    last_seen: Mapped[datetime | None]
+    post_count: Mapped[int] = mapped_column(server_default='0')
+    follower_count: Mapped[int] = mapped_column(server_default='0')
+    following_count: Mapped[int] = mapped_column(server_default='0')
+
+    __table_args__ = (
+        # Both are ASCII by the schema, so that lower() means the same on both databases.
+        Index('uq_users_username', func.lower(username), unique=True),
+        Index('uq_users_email', func.lower(email), unique=True),
+        CheckConstraint('post_count >= 0', name='post_count'),
+        CheckConstraint('follower_count >= 0', name='follower_count'),
+        CheckConstraint('following_count >= 0', name='following_count'),
+        # Without it SQLite would give the id of a deleted account to the next one.
+        {'sqlite_autoincrement': True},
+    )

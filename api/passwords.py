@@ -1,0 +1,35 @@
+"""How passwords are judged, kept and checked."""
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+
+class Passwords:
+    """argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane."""
+
+    def __init__(self) -> None:
+        self.min_length = 8
+        self._common = frozenset(FREQUENCY_LISTS['passwords'])
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        # Somebody's password hash, for names that nobody has: checking it takes the same time.
+        self._nobodys_hash = self._hasher.hash('')
+
+    def weakness(self, password: str) -> str | None:
+        """What is wrong with a new password, or None."""
+        if len(password) < self.min_length:
+            return f'Shorter than minimum length {self.min_length}.'
+        if password.lower() in self._common:
+            return 'Among the most common passwords.'
+        return None
+
+    def hash(self, password: str) -> str:
+        return self._hasher.hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is the hashed one. For None it never is, and that takes as long to find out."""
+        try:
+            self._hasher.verify(password_hash or self._nobodys_hash, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+        return password_hash is not None
