@@ -1,0 +1,95 @@
+"""What every schema has in common."""
+
+import re
+from functools import cached_property
+from typing import Any
+
+import marshmallow
+import orjson
+from flask import Response
+from flask_marshmallow.sqla import SQLAlchemySchema
+from marshmallow import EXCLUDE, fields
+from marshmallow_sqlalchemy import ModelConverter
+from sqlalchemy import String
+
+from api.database import UTCDateTime
+from api.schemas.dump import CompiledDump
+from api.schemas.links import Links
+
+
+class Text(fields.String):
+    """A string without NUL, which PostgreSQL cannot keep, or one that matches a pattern from end to end.
+
+    pattern: a regular expression in the syntax that Python and ECMAScript share; it is documented, too.
+    """
+
+    default_error_messages = {'nul': 'NUL characters are not allowed.', 'pattern': 'Does not match {pattern}'}
+
+    def __init__(self, *, pattern: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.pattern = pattern
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
+        if '\0' in text:
+            raise self.make_error('nul')
+        if self.pattern and not re.fullmatch(self.pattern, text):
+            raise self.make_error('pattern', pattern=self.pattern)
+        return text
+
+
+class Converter(ModelConverter):
+    """Which field `auto_field` makes of which column."""
+
+    SQLA_TYPE_MAPPING = {**ModelConverter.SQLA_TYPE_MAPPING, String: Text, UTCDateTime: fields.DateTime}
+
+
+class Schema(SQLAlchemySchema):
+    """The base of all schemas: members that are not declared are ignored on the way in.
+
+    On the way out, `jsonify` uses the compiled dump.
+    """
+
+    class Meta:
+        model_converter = Converter
+        unknown = EXCLUDE
+
+    @cached_property
+    def compiled(self) -> CompiledDump:
+        return CompiledDump(self)
+
+    @cached_property
+    def members(self) -> tuple[str, ...]:
+        """The members that a record needs to be dumped whole."""
+        names: dict[str, None] = {}
+        for name, field in self.dump_fields.items():
+            names.update(dict.fromkeys(field.members if isinstance(field, Links) else [field.attribute or name]))
+        return tuple(names)
+
+    def load(self, *args: Any, **kwargs: Any) -> Any:
+        # marshmallow's own: marshmallow-sqlalchemy's reads a package's metadata from disk at each load, for instances
+        # that we do not make.
+        return marshmallow.Schema.load(self, *args, **kwargs)
+
+    def jsonify(self, obj: Any, many: bool | None = None, *args: Any, **kwargs: Any) -> Response:
+        return json_response(self.compiled(obj))
+
+
+class RequestSchema(Schema):
+    """The base of the schemas for what clients send."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        if isinstance(field_obj, Text):
+            pattern = f'^{field_obj.pattern}$' if field_obj.pattern else '^[^\\u0000]*$'
+            field_obj.metadata = {'pattern': pattern, **field_obj.metadata}
+
+
+class ResponseSchema(Schema):
+    """The base of the schemas for answers: each declared member is always there, unless it says `optional=True`."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.required = not field_obj.metadata.get('optional')
+
+
+def json_response(dumped: Any, mimetype: str = 'application/json') -> Response:
+    return Response(orjson.dumps(dumped), mimetype=mimetype)

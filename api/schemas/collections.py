@@ -1,0 +1,92 @@
+"""Pages of collections, and how to ask for one."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
+
+from api.schemas.base import RequestSchema, ResponseSchema
+
+MAX_PER_PAGE = 100
+MAX_PAGE = 2**31 - 1
+MAX_POSITION_LENGTH = 256
+
+
+class ClampedInteger(fields.Integer):
+    """A number from a query that is never refused: what is none gives the default, what is out of range the nearest."""
+
+    def __init__(self, *, default: int, minimum: int, maximum: int, metadata: Mapping[str, Any]):
+        # A number it should be, and nothing is refused: the document has to say both.
+        super().__init__(load_default=default, metadata={'type': ['integer', 'string'], **metadata})
+        self.default, self.minimum, self.maximum = default, minimum, maximum
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        match = re.fullmatch(r'\s*([+-]?)([0-9]+)\s*', str(value), re.ASCII)
+        if not match:
+            return self.default
+        # Twenty digits are enough to be out of every range; int() refuses thousands.
+        return max(self.minimum, min(self.maximum, int(match[1] + (match[2].lstrip('0')[:20] or '0'))))
+
+
+class PageRequestSchema(RequestSchema):
+    """Which page of a collection."""
+
+    page = ClampedInteger(
+        default=1,
+        minimum=1,
+        maximum=MAX_PAGE,
+        metadata={
+            'description': 'The page, from 1. What is not a number gives the default, what is out of range the nearest.'
+        },
+    )
+    per_page = ClampedInteger(
+        default=10,
+        minimum=1,
+        maximum=MAX_PER_PAGE,
+        metadata={'description': f'Items a page, from 1 to {MAX_PER_PAGE}, in the same forgiving way.'},
+    )
+    after = fields.String(
+        metadata={
+            'description': 'The position to continue behind, as a `next` link gives it; empty: from the first item. '
+            'Where it is given it decides the rows, and `page` only counts.'
+        }
+    )
+    before = fields.String(
+        metadata={'description': 'The position to go back from, as a `prev` link gives it; empty: from the last item.'}
+    )
+
+
+class PageMetaSchema(ResponseSchema):
+    """Where in a collection a page is, by the numbers that were used."""
+
+    page = fields.Integer(metadata={'format': 'int64', 'minimum': 1, 'examples': [1]})
+    per_page = fields.Integer(metadata={'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
+    total_pages = fields.Integer(metadata={'format': 'int64', 'minimum': 0, 'examples': [20]})
+    total_items = fields.Integer(metadata={'format': 'int64', 'minimum': 0, 'examples': [195]})
+
+
+class PageLinksSchema(ResponseSchema):
+    """This page and its neighbours."""
+
+    self = fields.String(metadata={'format': 'uri-reference', 'examples': ['/api/users?page=1&per_page=10']})
+    next = fields.String(
+        allow_none=True,
+        metadata={
+            'description': 'Null on the last page.',
+            'format': 'uri-reference',
+            'examples': ['/api/users?page=2&per_page=10'],
+        },
+    )
+    prev = fields.String(
+        allow_none=True,
+        metadata={'description': 'Null on the first page.', 'format': 'uri-reference', 'examples': [None]},
+    )
+
+
+class CollectionSchema(ResponseSchema):
+    """The base of the pages of collections, which say what their items are."""
+
+    items = fields.Nested(ResponseSchema, many=True)
+    meta = fields.Nested(PageMetaSchema, data_key='_meta')
+    links = fields.Nested(PageLinksSchema, data_key='_links')

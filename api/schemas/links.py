@@ -1,0 +1,83 @@
+"""Links as a typed field: URL templates that are taken apart once, when the schema is declared."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any
+
+from flask_marshmallow import Schema
+from marshmallow import EXCLUDE, fields, utils
+
+CONVERSIONS: dict[str, Callable[[Any], str]] = {
+    '': str,
+    'sha256': lambda text: hashlib.sha256(text.lower().encode()).hexdigest(),
+}
+
+EXAMPLES = {'email': 'susan@example.com'}
+
+
+class UrlTemplate:
+    """A URL with members of a row in braces: '/api/users/{id}'. A conversion follows a colon: '{email:sha256}'."""
+
+    def __init__(self, template: str):
+        self.template = template
+        self.members: tuple[str, ...] = ()
+        self._conversions: tuple[Callable[[Any], str], ...] = ()
+        self._format = ''
+        for literal, member, conversion, _ in Formatter().parse(template):
+            self._format += literal.replace('%', '%%')
+            if member is not None:
+                self._format += '%s'
+                self.members += (member,)
+                self._conversions += (CONVERSIONS[conversion or ''],)
+
+    def expand(self, values: tuple[Any, ...]) -> str:
+        """The URL for the values of `members`, in their order."""
+        return self._format % tuple(convert(value) for convert, value in zip(self._conversions, values, strict=True))
+
+    def compiled(self, index: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str]:
+        """The same as a function of a whole row, whose members stand at the places that `index` tells."""
+        places = [index[member] for member in self.members]
+        if len(places) == 1:
+            (place,), (convert,), form = places, self._conversions, self._format
+            if convert is str:
+                return lambda row: form % row[place]
+            return lambda row: form % convert(row[place])
+        return lambda row: self.expand(tuple(row[place] for place in places))
+
+
+class LinksShape(Schema):
+    """The base of the shapes of links, to which more links may come."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class Links(fields.Nested):
+    """An object of links, each a template over the object that is dumped.
+
+    `Links('UserLinks', self='/api/users/{id}')`: the first argument names the shape in the documentation.
+    """
+
+    _CHECK_ATTRIBUTE = False
+
+    def __init__(self, name: str, /, **templates: str):
+        self.templates = {relation: UrlTemplate(template) for relation, template in templates.items()}
+        shape = {relation: link_field(template) for relation, template in self.templates.items()}
+        super().__init__(LinksShape.from_dict(shape, name=f'{name}Schema'), data_key='_links')
+
+    @property
+    def members(self) -> list[str]:
+        """The members of a row that the templates need."""
+        return list(dict.fromkeys(member for template in self.templates.values() for member in template.members))
+
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str]:  # type: ignore[override]
+        return {
+            relation: template.expand(tuple(utils.get_value(obj, member) for member in template.members))
+            for relation, template in self.templates.items()
+        }
+
+
+def link_field(template: UrlTemplate) -> fields.Field[Any]:
+    example = template.expand(tuple(EXAMPLES.get(member, 123) for member in template.members))
+    return fields.String(required=True, metadata={'format': 'uri-reference', 'examples': [example]})

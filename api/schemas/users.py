@@ -1,0 +1,119 @@
+"""Users, as they show themselves and as they are registered and changed."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+from marshmallow_sqlalchemy import auto_field
+
+from api.errors import ApiError
+from api.extensions import passwords
+from api.models import User
+from api.schemas.base import RequestSchema, ResponseSchema, Text
+from api.schemas.collections import CollectionSchema
+from api.schemas.links import Links
+
+USERNAME = r'[A-Za-z][A-Za-z0-9_.-]*'
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+LABEL = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+# Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
+EMAIL = rf'{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*'
+MISSING = 'must include username, email and password fields'
+
+username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
+email = {'description': 'Unique without regard to case.', 'examples': ['susan@example.com']}
+about_me = {'description': 'Null clears it.', 'examples': ['Hello, my name is Susan!']}
+count = {'format': 'int64', 'minimum': 0}
+
+
+class OwnUserSchema(ResponseSchema):
+    """A user as they see themselves."""
+
+    class Meta(ResponseSchema.Meta):
+        model = User
+
+    id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [123]})
+    username = auto_field(metadata={'examples': ['susan']})
+    email: Any = auto_field(metadata={'examples': ['susan@example.com']})
+    last_seen = auto_field(
+        metadata={
+            'description': 'When they last used the API, to the minute; null until they do.',
+            'examples': ['2021-06-20T15:04:27+00:00'],
+        }
+    )
+    about_me = auto_field(metadata={'examples': ['Hello, my name is Susan!']})
+    post_count = auto_field(metadata={**count, 'examples': [7]})
+    follower_count = auto_field(metadata={**count, 'examples': [35]})
+    following_count = auto_field(metadata={**count, 'examples': [21]})
+    links = Links(
+        'UserLinks',
+        self='/api/users/{id}',
+        followers='/api/users/{id}/followers',
+        following='/api/users/{id}/following',
+        avatar='https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128',
+    )
+
+
+class UserSchema(OwnUserSchema):
+    """A user as everyone sees them."""
+
+    class Meta(OwnUserSchema.Meta):
+        exclude = ('email',)
+
+
+class UserCollectionSchema(CollectionSchema):
+    """A page of users."""
+
+    items = fields.Nested(UserSchema, many=True)
+
+
+class ProfileSchema(OwnUserSchema):
+    """A user as everyone sees them, with the e-mail address for themselves alone."""
+
+    email: Any = Text(
+        attribute='own_email',
+        metadata={
+            'description': 'There in your own entry only.',
+            'examples': ['susan@example.com'],
+            'optional': True,
+        },
+    )
+
+
+class NewUserSchema(RequestSchema):
+    """A registration."""
+
+    class Meta(RequestSchema.Meta):
+        model = User
+
+    username = auto_field(pattern=USERNAME, metadata=username)
+    email = auto_field(pattern=EMAIL, metadata=email)
+    password = fields.String(
+        required=True,
+        validate=[validate.Length(max=128), lambda password: check_password(password)],
+        metadata={
+            'description': 'Any characters, but none of the most common passwords.',
+            'format': 'password',
+            'examples': ['correct horse battery'],
+        },
+    )
+    about_me = auto_field(metadata=about_me)
+
+    def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
+        if any(name not in data for name in ('username', 'email', 'password')):
+            raise ApiError(400, MISSING, error.messages_dict) from error
+
+
+class UserChangesSchema(RequestSchema):
+    """What users may change of their own entry. What is left out stays as it is."""
+
+    class Meta(RequestSchema.Meta):
+        model = User
+
+    username = auto_field(required=False, pattern=USERNAME, metadata=username)
+    email = auto_field(required=False, pattern=EMAIL, metadata=email)
+    about_me = auto_field(metadata=about_me)
+
+
+def check_password(password: str) -> None:
+    if weakness := passwords.weakness(password):
+        raise ValidationError(weakness)
