@@ -1,0 +1,77 @@
+"""What happens to accounts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from api.clock import utcnow
+from api.errors import ApiError
+from api.extensions import db, passwords
+from api.models import Total, User
+
+SEEN_AT_MOST_EVERY = timedelta(minutes=1)
+
+
+def register_user(*, username: str, email: str, password: str, about_me: str | None = None) -> int:
+    """Makes an account and returns its id."""
+    password_hash = passwords.hash(password)
+    with refuse_taken(username=username, email=email):
+        user_id = db.session.execute(
+            insert(User)
+            .values(username=username, email=email, password_hash=password_hash, about_me=about_me, created_at=utcnow())
+            .returning(User.id)
+        ).scalar_one()
+    # Last, because the whole server's registrations wait for this row until the transaction ends.
+    db.session.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
+    return user_id
+
+
+def change_account(*, actor: int, **changes: Any) -> None:
+    """Changes what the actor may change of their own account: username, email, about_me."""
+    if changes:
+        with refuse_taken(but=actor, **changes):
+            db.session.execute(update(User).where(User.id == actor).values(changes))
+
+
+def note_seen(connection: Connection, user_id: int, last_seen: datetime | None) -> None:
+    """Writes down that a user is here, at most once a minute.
+
+    last_seen: what is known of it, so that most requests write nothing.
+    """
+    now = utcnow()
+    if last_seen is None or now - last_seen >= SEEN_AT_MOST_EVERY:
+        connection.execute(update(User).where(User.id == user_id).values(last_seen=now))
+
+
+@contextmanager
+def refuse_taken(
+    *, username: str | None = None, email: str | None = None, but: int | None = None, **others: Any
+) -> Iterator[None]:
+    """Turns a violated constraint into the promised message.
+
+    The constraint decides; the look-up only tells which of the two is to be named, and a username comes first.
+    but: the id of the user whose own username and e-mail address these are.
+    """
+    try:
+        with db.session.begin_nested():
+            yield
+    except IntegrityError as error:
+        # PostgreSQL's text quotes the value, too, and a value may look like a constraint's name.
+        diag = getattr(error.orig, 'diag', None)
+        violated = (diag.constraint_name or '') if diag else str(error.orig)
+        if 'uq_users_username' in violated or username_taken(username, but):
+            raise ApiError(400, 'please use a different username') from error
+        if 'uq_users_email' in violated:
+            raise ApiError(400, 'please use a different email address') from error
+        raise
+
+
+def username_taken(username: str | None, but: int | None) -> bool:
+    if username is None:
+        return False
+    taken = select(User.id).where(func.lower(User.username) == username.lower(), User.id != (but or 0))
+    return db.session.scalar(taken) is not None

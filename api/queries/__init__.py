@@ -1,0 +1,1 @@
+"""Every read, as selects: none of them is run here but by `Query`."""

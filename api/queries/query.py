@@ -1,0 +1,154 @@
+"""Selects that are made once and run often.
+
+A query is written as a function that returns a select. `@query` calls it a single time, with a bind parameter for each
+argument; from then on a call of the function only pairs that select with the arguments. What an answer needs of it
+(these columns, this page) is derived from the select once, too.
+"""
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, UnaryExpression, bindparam
+from sqlalchemy.orm import InstrumentedAttribute
+
+from api.extensions import db
+
+AnyRow = Row[*tuple[Any, ...]]
+Rows = CursorResult[*tuple[Any, ...]]
+AnySelect = Select[*tuple[Any, ...]]
+Order = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+@dataclass(eq=False)
+class Prepared:
+    """A select whose values are bind parameters, and what was derived from it."""
+
+    select: AnySelect
+    _derived: dict[Hashable, 'Prepared'] = field(default_factory=dict)
+
+    def derive(self, key: Hashable, make: Callable[[AnySelect], AnySelect]) -> 'Prepared':
+        """`make(select)`, prepared; made once for each key."""
+        if key not in self._derived:
+            self._derived[key] = Prepared(make(self.select))
+        return self._derived[key]
+
+    def only(self, members: tuple[str, ...]) -> 'Prepared':
+        """The same rows with just these members, as far as the select has them."""
+        return self.derive(members, lambda select: narrow(select, members))
+
+
+@dataclass(frozen=True)
+class Query:
+    """A prepared select with its arguments."""
+
+    prepared: Prepared
+    arguments: dict[str, Any]
+
+    def only(self, members: tuple[str, ...]) -> 'Query':
+        """The same rows with just these members."""
+        return Query(self.prepared.only(members), self.arguments)
+
+    def first(self, connection: Connection | None = None) -> AnyRow | None:
+        """The first row, or None where there is none. connection: another one than the request's."""
+        return run(self.prepared, self.arguments, connection).first()
+
+    def all(self) -> Sequence[AnyRow]:
+        return run(self.prepared, self.arguments).all()
+
+    def scalar(self) -> Any:
+        """The first column of the first row, or None where there is none."""
+        return run(self.prepared, self.arguments).scalar()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A collection: its rows, the column that orders them and never repeats, and the query that counts them.
+
+    The count gives no row where the collection does not exist.
+    """
+
+    rows: Query
+    order: Order
+    total: Query
+
+    @property
+    def descending(self) -> bool:
+        return isinstance(self.order, UnaryExpression)
+
+    def by_number(self, members: tuple[str, ...], offset: int, limit: int) -> Sequence[AnyRow]:
+        """`limit` rows from the offset on, with these members and a last one, `position`."""
+        prepared = self.rows.prepared.derive(
+            ('by_number', members), lambda select: self._ordered(select, members).offset(bindparam('_offset'))
+        )
+        return run(prepared, self.rows.arguments | {'_offset': offset, '_limit': limit}).all()
+
+    def beside(
+        self, members: tuple[str, ...], position: int | None, limit: int, *, backward: bool = False
+    ) -> Sequence[AnyRow]:
+        """`limit` rows behind the position, or the last `limit` before it, in order; None is the outermost position."""
+        prepared = self.rows.prepared.derive(
+            ('beside', members, position is None, backward),
+            lambda select: self._beside(select, members, position is None, backward),
+        )
+        rows = run(prepared, self.rows.arguments | {'_position': position, '_limit': limit}).all()
+        return rows[::-1] if backward else rows
+
+    def _beside(self, select: AnySelect, members: tuple[str, ...], outermost: bool, backward: bool) -> AnySelect:
+        select = self._ordered(select, members, backward)
+        if outermost:
+            return select
+        position: Any = bindparam('_position')
+        column = self._column
+        return select.where(column < position if self.descending != backward else column > position)
+
+    def _ordered(self, select: AnySelect, members: tuple[str, ...], backward: bool = False) -> AnySelect:
+        column = self._column
+        select = narrow(select, members).add_columns(column.label('position'))
+        return select.order_by(column.desc() if self.descending != backward else column).limit(bindparam('_limit'))
+
+    @property
+    def _column(self) -> Any:
+        return self.order.element if isinstance(self.order, UnaryExpression) else self.order
+
+
+def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
+    """Prepares the select that the function returns. Its arguments may only be compared with columns."""
+    names = list(inspect.signature(function).parameters)
+    prepared = Prepared(function(*(bindparam(name) for name in names)))
+
+    @wraps(function)
+    def bind(*values: Any) -> Query:
+        return Query(prepared, dict(zip(names, values, strict=True)))
+
+    return bind
+
+
+def listing(order: Order, total: Callable[..., Query]) -> Callable[[Callable[..., AnySelect]], Callable[..., Listing]]:
+    """Like `query`, for collections: `total` is a query that takes the same arguments."""
+
+    def decorate(function: Callable[..., AnySelect]) -> Callable[..., Listing]:
+        rows = query(function)
+
+        @wraps(function)
+        def bind(*values: Any) -> Listing:
+            return Listing(rows(*values), order, total(*values))
+
+        return bind
+
+    return decorate
+
+
+def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:
+    """The select with just these of its columns, in this order."""
+    columns = select.selected_columns
+    return select.with_only_columns(*(columns[member] for member in members if member in columns))
+
+
+def run(
+    prepared: Prepared, arguments: dict[str, Any], connection: Connection | None = None
+) -> CursorResult[*tuple[Any, ...]]:
+    # The connection itself: the session's way there is for entities, which a read does not make.
+    return (connection or db.session.connection()).execute(prepared.select, arguments)

@@ -1,0 +1,56 @@
+"""Users and their followers."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from api.models import Follow, Total, User
+from api.queries.query import AnySelect, listing, query
+
+EVERYTHING = User.__table__.columns
+
+
+@query
+def get_user(id: Any) -> AnySelect:
+    return select(*EVERYTHING).where(User.id == id)
+
+
+@query
+def get_own_user(id: Any) -> AnySelect:
+    return select(*EVERYTHING, User.email.label('own_email')).where(User.id == id)
+
+
+@query
+def get_user_by_name(name: Any) -> AnySelect:
+    """name: in lower case."""
+    return select(*EVERYTHING).where(func.lower(User.username) == name)
+
+
+@query
+def user_total() -> AnySelect:
+    return select(Total.value).where(Total.name == 'users')
+
+
+@query
+def follower_total(id: Any) -> AnySelect:
+    return select(User.follower_count).where(User.id == id)
+
+
+@query
+def following_total(id: Any) -> AnySelect:
+    return select(User.following_count).where(User.id == id)
+
+
+@listing(order=User.id, total=user_total)
+def all_users() -> AnySelect:
+    return select(*EVERYTHING)
+
+
+@listing(order=Follow.id.desc(), total=follower_total)
+def followers_of(id: Any) -> AnySelect:
+    return select(*EVERYTHING).join(Follow, Follow.follower_id == User.id).where(Follow.followed_id == id)
+
+
+@listing(order=Follow.id.desc(), total=following_total)
+def followed_by(id: Any) -> AnySelect:
+    return select(*EVERYTHING).join(Follow, Follow.followed_id == User.id).where(Follow.follower_id == id)
