@@ -1,0 +1,116 @@
+"""`flask db`: the database's structure, through alembic."""
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, text
+
+from api.cli.structure import differences
+from api.database import begin_immediate
+
+MIGRATIONS = Path(__file__).parents[2] / 'migrations'
+LOCK = 5_717_904_208
+
+db_commands = AppGroup('db', help='The structure of the database.')
+
+
+@db_commands.command()
+@click.argument('revision', default='head')
+def upgrade(revision: str) -> None:
+    """Upgrade to a revision (the newest). Any number of processes may do so at once."""
+    with migrating() as config:
+        command.upgrade(config, revision)
+
+
+@db_commands.command(context_settings={'ignore_unknown_options': True})  # -2 is a revision
+@click.argument('revision', default='-1')
+def downgrade(revision: str) -> None:
+    """Downgrade to a revision (the one before)."""
+    with migrating() as config:
+        command.downgrade(config, revision)
+
+
+@db_commands.command()
+@click.option('-m', '--message', required=True, help='What the migration does, in a few words.')
+def migrate(message: str) -> None:
+    """Write a migration from the database to the models. Read it before you use it."""
+    with migrating() as config:
+        command.revision(config, message, autogenerate=True)
+
+
+@db_commands.command()
+def current() -> None:
+    """Show the revision that the database has."""
+    with migrating() as config:
+        command.current(config)
+
+
+@db_commands.command()
+def check() -> None:
+    """Fail where the database is not at the newest revision, or not what the models say."""
+    with migrating() as config:
+        connection = config.attributes['connection']
+        revision = MigrationContext.configure(connection).get_current_revision()
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        if revision != newest:
+            raise click.ClickException(f'the database is at revision {revision}, the newest is {newest}')
+        if found := differences(connection):
+            raise click.ClickException('\n'.join(['the database differs from the models:', *found]))
+
+
+@contextmanager
+def migrating() -> Iterator[Config]:
+    """alembic's configuration, with a connection of its own, while no other process migrates the same database."""
+    url = make_url(current_app.config['SQLALCHEMY_DATABASE_URI'])
+    with connection_to(url) as connection:
+        config = Config(stdout=sys.stdout, attributes={'connection': connection})
+        config.set_main_option('script_location', str(MIGRATIONS))
+        config.set_main_option('file_template', '%%(year)d%%(month).2d%%(day).2d_%%(hour).2d%%(minute).2d_%%(slug)s')
+        config.set_main_option('timezone', 'UTC')
+        try:
+            yield config
+        except CommandError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def connection_to(url: URL) -> Iterator[Connection]:
+    if url.get_backend_name() == 'sqlite':
+        with lock_file(Path(url.database or '')), sqlite_connection(url) as connection:
+            yield connection
+    else:
+        with create_engine(url, poolclass=NullPool).connect() as connection:
+            connection.execute(text('SELECT pg_advisory_lock(:key)'), {'key': LOCK})
+            connection.commit()
+            yield connection
+
+
+@contextmanager
+def sqlite_connection(url: URL) -> Iterator[Connection]:
+    # Without foreign keys: to change a table is to copy, drop and rename it, and the drop must not cascade.
+    engine = create_engine(url, poolclass=NullPool, connect_args={'isolation_level': None, 'timeout': 60})
+    event.listen(engine, 'begin', begin_immediate)
+    with engine.connect() as connection:
+        yield connection
+        broken = connection.exec_driver_sql('PRAGMA foreign_key_check').all()
+        if broken:
+            raise click.ClickException(f'rows that refer to nothing: {broken[:10]}')
+
+
+@contextmanager
+def lock_file(database: Path) -> Iterator[None]:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(database.name + '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,82 @@
+"""What a database looks like from inside, against what the models would make of an empty one.
+
+alembic's own comparison passes over primary keys, checks and expressions. Here the models are created beside the
+database (in memory, or in a schema that is rolled back), both are read back the same way, each difference is a line.
+"""
+
+import warnings
+
+from sqlalchemy import Connection, Inspector, create_engine, inspect, text
+
+from api.database import Base
+
+SCRATCH = 'microblog_scratch'
+BOOKKEEPING = 'alembic_version'
+
+
+def differences(connection: Connection) -> list[str]:
+    """Lines that are only in the database ('- ...') or only in the models ('+ ...')."""
+    here = structure(connection, None)
+    wanted = models_structure(connection)
+    return [f'- {line}' for line in sorted(here - wanted)] + [f'+ {line}' for line in sorted(wanted - here)]
+
+
+def models_structure(connection: Connection) -> set[str]:
+    if connection.dialect.name == 'sqlite':
+        with create_engine('sqlite://').connect() as scratch:
+            Base.metadata.create_all(scratch)
+            return structure(scratch, None)
+    with connection.begin_nested() as savepoint:
+        connection.execute(text(f'CREATE SCHEMA {SCRATCH}'))
+        mapped = connection.execution_options(schema_translate_map={None: SCRATCH})
+        Base.metadata.create_all(mapped)
+        found = structure(mapped, SCRATCH)
+        savepoint.rollback()
+    connection.execution_options(schema_translate_map=None)
+    return {line.replace(f'{SCRATCH}.', '') for line in found}
+
+
+def structure(connection: Connection, schema: str | None) -> set[str]:
+    """A line for each column, key, constraint and index."""
+    inspector = inspect(connection)
+    lines = index_lines(connection, schema)
+    with warnings.catch_warnings():
+        # Those are what `index_lines` reads.
+        warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
+        for table in inspector.get_table_names(schema):
+            if table != BOOKKEEPING:
+                lines |= table_lines(inspector, table, schema)
+    return lines
+
+
+def table_lines(inspector: Inspector, table: str, schema: str | None) -> set[str]:
+    lines = {f'{table}: primary key {inspector.get_pk_constraint(table, schema)["constrained_columns"]}'}
+    for column in inspector.get_columns(table, schema):
+        lines.add(
+            f'{table}.{column["name"]}: {column["type"]!r} nullable={column["nullable"]} '
+            f'default={column["default"]} identity={column.get("identity")}'
+        )
+    for key in inspector.get_foreign_keys(table, schema):
+        target = f'{key["referred_table"]}{key["referred_columns"]}'
+        lines.add(f'{table}: {key["name"]} {key["constrained_columns"]} -> {target} {key["options"]}')
+    for unique in inspector.get_unique_constraints(table, schema):
+        lines.add(f'{table}: {unique["name"]} unique {unique["column_names"]}')
+    for check in inspector.get_check_constraints(table, schema):
+        lines.add(f'{table}: {check["name"]} check {check["sqltext"]}')
+    return lines
+
+
+def index_lines(connection: Connection, schema: str | None) -> set[str]:
+    """Indexes as the database itself writes them, expressions and all."""
+    if connection.dialect.name == 'sqlite':
+        rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+        return {' '.join(sql.split()) for (sql,) in rows} | {f'{name}: autoincrement' for (name,) in tables}
+    rows = connection.execute(
+        text(
+            "SELECT replace(indexdef, quote_ident(schemaname) || '.', '') FROM pg_indexes "
+            'WHERE schemaname = coalesce(:schema, current_schema()) AND tablename <> :bookkeeping'
+        ),
+        {'schema': schema, 'bookkeeping': BOOKKEEPING},
+    )
+    return {sql for (sql,) in rows}
