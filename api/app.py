@@ -1,0 +1,69 @@
+"""create_app(): wiring, nothing else."""
+
+from apifairy import APIFairy
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from api import cli
+from api.database import engine_options, prepare_engine
+from api.edge import bodies, openapi
+from api.edge.headers import add_headers
+from api.edge.logs import configure_logs, log_requests
+from api.edge.rendering import render_errors
+from api.edge.transaction import TransactionalFlask
+from api.edge.urls import IdConverter
+from api.extensions import db, keyring, passwords
+from api.routes.docs import docs
+from api.routes.health import health
+from api.routes.tokens import tokens
+from api.routes.users import users
+from config import Settings, read_settings
+
+# A write looks its credentials up on another connection than it writes on, though not at the same time.
+SPARE_CONNECTIONS = 2
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application. settings: those of the environment where none are given; raises ConfigError for wrong ones."""
+    settings = settings or read_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    app = TransactionalFlask('api', static_folder=None)
+    app.config.from_mapping(flask_config(settings))
+    app.url_map.converters['int'] = IdConverter
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    keyring.load(settings.secret_key, settings.secret_key_fallbacks)
+    passwords.min_length = settings.password_min_length
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    APIFairy(app).process_apispec(openapi.complete)
+
+    app.after_request(bodies.drain)
+    log_requests(app)
+    add_headers(app)
+    render_errors(app)
+    for blueprint in (users, tokens, health, docs):
+        app.register_blueprint(blueprint)
+    cli.add_commands(app)
+    return app
+
+
+def flask_config(settings: Settings) -> dict[str, object]:
+    """Our settings by the names that Flask and its extensions know."""
+    return {
+        'SECRET_KEY': settings.secret_key,
+        'SECRET_KEY_FALLBACKS': list(settings.secret_key_fallbacks),
+        'DEBUG': settings.debug,
+        'MAX_CONTENT_LENGTH': settings.max_body_bytes,
+        'TRUSTED_HOSTS': list(settings.trusted_hosts) or None,
+        'SQLALCHEMY_DATABASE_URI': settings.database_url,
+        'SQLALCHEMY_ENGINE_OPTIONS': engine_options(settings.database_url, settings.web_threads + SPARE_CONNECTIONS),
+        'APIFAIRY_TITLE': 'Microblog API',
+        'APIFAIRY_VERSION': '0.1.0',
+        'APIFAIRY_APISPEC_VERSION': '3.1.0',
+        'APIFAIRY_UI_PATH': None,
+    }

@@ -1,0 +1,1 @@
+"""How every route speaks HTTP: one mechanism a file."""

@@ -1,0 +1,42 @@
+"""Headers that every answer has."""
+
+from flask import Flask, Response, request
+
+SECURITY = {
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+}
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+ONE_YEAR = 365 * 24 * 3600
+
+
+def add_headers(app: Flask) -> None:
+    app.after_request(secure)
+    app.after_request(control_caches)
+
+
+def secure(answer: Response) -> Response:
+    for name, value in SECURITY.items():
+        answer.headers.setdefault(name, value)
+    if request.blueprint == 'docs':
+        answer.headers['Content-Security-Policy'] = DOCS_POLICY
+    if answer.status_code == 204:
+        answer.headers.remove('Content-Type')
+    if request.is_secure:
+        answer.headers['Strict-Transport-Security'] = f'max-age={ONE_YEAR}'
+    return answer
+
+
+def control_caches(answer: Response) -> Response:
+    """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true."""
+    if answer.status_code >= 400 or request.blueprint == 'tokens':
+        answer.headers['Cache-Control'] = 'no-store'
+    elif 'Cache-Control' not in answer.headers:
+        answer.headers['Cache-Control'] = 'private, no-cache' if request.path.startswith('/api/') else 'no-cache'
+    return answer

@@ -1,0 +1,65 @@
+"""Logs: a line for each request, with an id that the answer carries, too. Never a header, a query or a body of it."""
+
+import logging
+import re
+import secrets
+import time
+from logging.config import dictConfig
+
+from flask import Flask, Response, g, has_request_context, request
+
+log = logging.getLogger('api.requests')
+
+# What a proxy or client may give as the request's id: short, and nothing that could forge a line.
+GIVEN_ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives every record the id of the request that it belongs to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = g.get('request_id') if has_request_context() else None
+        return True
+
+
+def configure_logs(level: str, form: str) -> None:
+    """form: 'json' for machines, 'text' for people."""
+    text = '%(asctime)s %(levelname)s %(name)s %(message)s'
+    dictConfig(
+        {
+            'version': 1,
+            'disable_existing_loggers': False,
+            'filters': {'request_id': {'()': RequestIdFilter}},
+            'formatters': {
+                'text': {'format': text},
+                'json': {
+                    '()': 'pythonjsonlogger.json.JsonFormatter',
+                    'fmt': text,
+                    'rename_fields': {'asctime': 'time', 'levelname': 'level', 'name': 'logger'},
+                },
+            },
+            'handlers': {
+                'stderr': {'class': 'logging.StreamHandler', 'formatter': form, 'filters': ['request_id']},
+            },
+            'loggers': {'api': {'level': level, 'handlers': ['stderr'], 'propagate': False}},
+        }
+    )
+
+
+def log_requests(app: Flask) -> None:
+    app.before_request(begin)
+    app.after_request(finish)
+
+
+def begin() -> None:
+    given = request.headers.get('X-Request-ID', '')
+    g.request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+    g.began = time.perf_counter()
+
+
+def finish(answer: Response) -> Response:
+    answer.headers['X-Request-ID'] = g.request_id
+    milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
+    facts = {'method': request.method, 'path': request.path, 'status': answer.status_code, 'ms': milliseconds}
+    log.info('%(method)s %(path)s %(status)s %(ms)s ms', facts, extra=facts)
+    return answer

@@ -1,0 +1,1 @@
+"""URLs, credentials and shapes: a view is its decorators and a line or three."""

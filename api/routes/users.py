@@ -1,0 +1,113 @@
+"""Accounts, and what others may see of them."""
+
+from typing import Any
+
+from apifairy import authenticate, body, other_responses
+from flask import Blueprint
+
+from api.actions.users import change_account, register_user
+from api.edge.auth import current_user, own_account, token_auth
+from api.edge.bodies import MERGE_PATCH
+from api.edge.paging import paginated
+from api.edge.rendering import response
+from api.queries.query import Listing, Query
+from api.queries.users import all_users, followed_by, followers_of, get_own_user, get_user
+from api.schemas.users import (
+    NewUserSchema,
+    OwnUserSchema,
+    ProfileSchema,
+    UserChangesSchema,
+    UserCollectionSchema,
+    UserSchema,
+)
+
+users = Blueprint('users', __name__, url_prefix='/api/users')
+
+
+@users.post('')
+@body(NewUserSchema)
+@response(UserSchema, 201)
+def create(registration: dict[str, Any]) -> Query:
+    """Register a user
+
+    Members that a registration does not have are ignored. The answer does not repeat the e-mail address.
+    """
+    return get_user(register_user(**registration))
+
+
+@users.get('')
+@authenticate(token_auth)
+@paginated(UserCollectionSchema)
+def index() -> Listing:
+    """List users
+
+    By id: those who registered first come first.
+    """
+    return all_users()
+
+
+@users.get('/<int:id>')
+@authenticate(token_auth)
+@response(ProfileSchema)
+@other_responses({404: 'No such user.'})
+def show(id: int) -> Query:
+    """Show a user
+
+    Your own entry has your e-mail address, too.
+    """
+    return get_own_user(id) if id == current_user().id else get_user(id)
+
+
+@users.put('/<int:id>')
+@authenticate(token_auth)
+@own_account
+@body(UserChangesSchema)
+@response(OwnUserSchema)
+@other_responses({403: 'Not your account.'})
+def update(changes: dict[str, Any], id: int) -> Query:
+    """Change your account
+
+    Members that are left out stay as they are. Those that cannot be changed are ignored: you may send back what you
+    read.
+    """
+    change_account(actor=id, **changes)
+    return get_user(id)
+
+
+@users.patch('/<int:id>')
+@authenticate(token_auth)
+@own_account
+@body(UserChangesSchema, 'merge_patch', MERGE_PATCH)
+@response(OwnUserSchema)
+@other_responses({403: 'Not your account.'})
+def patch(changes: dict[str, Any], id: int) -> Query:
+    """Change your account by a merge patch
+
+    The same as `PUT`, under its standard name (RFC 7396).
+    """
+    change_account(actor=id, **changes)
+    return get_user(id)
+
+
+@users.get('/<int:id>/followers')
+@authenticate(token_auth)
+@paginated(UserCollectionSchema)
+@other_responses({404: 'No such user.'})
+def followers(id: int) -> Listing:
+    """List a user's followers
+
+    The newest come first.
+    """
+    return followers_of(id)
+
+
+@users.get('/<int:id>/following')
+@authenticate(token_auth)
+@paginated(UserCollectionSchema)
+@other_responses({404: 'No such user.'})
+def following(id: int) -> Listing:
+    """List whom a user follows
+
+    The newest come first.
+    """
+    return followed_by(id)

@@ -1,0 +1,44 @@
+"""Starts the web server: `python -m api.server`.
+
+The settings are checked first, so that mistakes end it at once, a line each; then this process becomes the server.
+docs/decisions/0002-web-server.md says why it is granian, and why with these options.
+"""
+
+import os
+import sys
+
+from config import ConfigError, Settings, read_settings
+
+
+def command(settings: Settings) -> list[str]:
+    """granian's command line."""
+    options = {
+        '--interface': 'wsgi',
+        '--http': '1',
+        '--host': settings.host,
+        '--port': settings.port,
+        '--workers': settings.web_workers,
+        '--blocking-threads': settings.web_threads,
+        # Longer than a worker takes to start: at a reload the old one serves until then.
+        '--respawn-interval': 3.5,
+        # What clients that stall may hold up a stop.
+        '--workers-kill-timeout': 30 if settings.production else 3,
+        '--log-level': 'warning',
+    }
+    words = [str(word) for option in options.items() for word in option]
+    return [sys.executable, '-m', 'granian', *words, '--respawn-failed-workers', 'main:app']
+
+
+def main() -> None:
+    try:
+        settings = read_settings()
+    except ConfigError as error:
+        sys.exit(str(error))
+    print(f'The API is at http://{settings.host}:{settings.port}/api, ', end='', file=sys.stderr)
+    print(f'its documentation at http://{settings.host}:{settings.port}/docs', file=sys.stderr, flush=True)
+    words = command(settings)
+    os.execv(words[0], words)
+
+
+if __name__ == '__main__':
+    main()

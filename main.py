@@ -1,0 +1,11 @@
+"""The application, for a WSGI server and for the `flask` command."""
+
+import sys
+
+from api.app import create_app
+from config import ConfigError
+
+try:
+    app = create_app()
+except ConfigError as error:
+    sys.exit(str(error))

@@ -1,0 +1,201 @@
+"""`flask seed`: as many as asked for, counted exactly, skewed, the same each time."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import func, insert, select, text
+
+from api.clock import utcnow
+from api.extensions import db
+from api.models import Follow, Post, Total, User
+from api.schemas.users import NewUserSchema
+from tests import databases
+
+OPTIONS = {'users': 400, 'follows': 3_000, 'posts': 5_000}
+
+
+@pytest.fixture
+def seed(app: Flask) -> Callable[..., Result]:
+    """Runs the command; what is not given is as in OPTIONS."""
+
+    def run(**options: int) -> Result:
+        options = OPTIONS | options
+        return app.test_cli_runner().invoke(args=['seed', *(f'--{name}={value}' for name, value in options.items())])
+
+    return run
+
+
+@pytest.fixture
+def seeded(seed: Callable[..., Result]) -> dict[str, str]:
+    """What was printed: {'a normal user': 'ana1', ..., 'password': '...'}."""
+    return printed(seed())
+
+
+def printed(answer: Result) -> dict[str, str]:
+    assert answer.exit_code == 0, answer.output
+    return dict(line.split(': ') for line in answer.output.splitlines() if ': ' in line)
+
+
+def rows(app: Flask, *columns: Any) -> list[Any]:
+    with app.app_context():
+        return list(db.session.execute(select(*columns).order_by(columns[0])))
+
+
+def numbers(app: Flask) -> list[int]:
+    return [rows(app, func.count(model.id))[0][0] for model in (User, Follow, Post)]
+
+
+def user(app: Flask, name: str) -> Any:
+    return next(row for row in rows(app, User.username, User.__table__) if row.username == name)
+
+
+@pytest.mark.parametrize(
+    ('users', 'follows', 'posts'),
+    [(400, 3_000, 5_000), (1, 0, 0), (1, 0, 3), (2, 2, 1), (3, 1, 0), (30, 29 * 30, 10), (2_100, 2_500, 0)],
+)
+def test_as_many_as_asked_for_and_counted(app, seed, users, follows, posts):
+    printed(seed(users=users, follows=follows, posts=posts))
+    assert numbers(app) == [users, follows, posts]
+    assert rows(app, Total.name, Total.value) == [('users', users)]
+    counted = rows(
+        app,
+        User.id,
+        select(func.count()).where(Post.author_id == User.id).scalar_subquery(),
+        select(func.count()).where(Follow.followed_id == User.id).scalar_subquery(),
+        select(func.count()).where(Follow.follower_id == User.id).scalar_subquery(),
+    )
+    assert rows(app, User.id, User.post_count, User.follower_count, User.following_count) == counted
+
+
+@pytest.mark.parametrize(('users', 'follows', 'most'), [(1, 1, 0), (30, 29 * 30 + 1, 29 * 30)])
+def test_more_follows_than_there_can_be(app, seed, users, follows, most):
+    answer = seed(users=users, follows=follows)
+    assert answer.exit_code == 2
+    assert f'{users} users can follow each other {most} times at most' in answer.output
+    assert numbers(app) == [0, 0, 0]
+
+
+def test_small_by_default(app):
+    printed(app.test_cli_runner().invoke(args=['seed']))
+    assert numbers(app) == [100, 1_000, 2_000]
+
+
+def test_the_same_each_time(app, seed):
+    def everything():
+        # All but the hash, which is salted.
+        users = [column for column in User.__table__.c if column.name != 'password_hash']
+        return rows(app, *users), rows(app, *Follow.__table__.c), rows(app, *Post.__table__.c)
+
+    first_output, first = seed().output, everything()
+    databases.empty(app)
+    assert seed().output == first_output
+    assert everything() == first
+
+
+def test_hub_and_reader(app, seeded):
+    hub = user(app, seeded['followed by a quarter of all'])
+    reader = user(app, seeded['follows 399'])
+    followers = rows(app, User.follower_count)
+    assert hub.follower_count == followers[-1].follower_count >= 100
+    assert reader.following_count == 399
+    assert reader.post_count == 0
+    assert user(app, seeded['a normal user']).post_count > 0
+
+
+def test_reader_follows_two_thousand(app, seed):
+    reader = user(app, printed(seed(users=2_100, follows=6_000, posts=0))['follows 2000'])
+    assert reader.following_count == 2_000
+
+
+def test_activity_and_popularity_follow_a_power_law(app, seeded):
+    for counter, of_the_first_tenth in (
+        (User.post_count, 0.5),
+        (User.follower_count, 0.25),
+        (User.following_count, 0.25),
+    ):
+        counts = [row[0] for row in rows(app, counter)][::-1]
+        assert sum(counts[:40]) > of_the_first_tenth * sum(counts)
+        assert counts[0] > 10 * counts[200]
+    assert rows(app, func.count(User.id).filter(User.post_count == 0))[0][0] >= 160
+
+
+def test_users_could_have_registered(app, seeded):
+    users = rows(app, User.id, User.username, User.email, User.about_me, User.last_seen)
+    for user in users:
+        entry = {'username': user.username, 'email': user.email, 'about_me': user.about_me}
+        assert NewUserSchema().validate(entry | {'password': seeded['password']}) == {}
+        assert user.email == f'{user.username}@example.com'
+    assert {user.about_me is None for user in users} == {True, False}
+    assert len({row.password_hash for row in rows(app, User.id, User.password_hash)}) == 1
+
+
+def test_texts(app, seeded):
+    texts = [row.text for row in rows(app, Post.id, Post.text)]
+    lengths = {len(text) for text in texts}
+    assert min(lengths) == 1
+    assert 270 < max(lengths) <= 280
+    assert texts == [text.strip() for text in texts]
+    assert 0.05 < sum(not text.isascii() for text in texts) / len(texts) < 0.95
+    assert len(set(texts)) > 1_000
+
+
+def test_times(app, seeded):
+    joined = dict(tuple(row) for row in rows(app, User.id, User.created_at))
+    for model, user_id in ((Follow, Follow.follower_id), (Follow, Follow.followed_id), (Post, Post.author_id)):
+        happened = rows(app, model.id, user_id, model.created_at)
+        times = [row.created_at for row in happened]
+        assert times == sorted(times)
+        assert (times[-1] - times[0]).days > 1_000
+        assert times[-1] < utcnow()
+        assert all(joined[row[1]] <= row.created_at for row in happened)
+    seen = [row.last_seen for row in rows(app, User.id, User.last_seen) if row.last_seen]
+    assert max(times) <= min(seen)
+    assert max(seen) < utcnow()
+
+
+def test_only_into_an_empty_database(app, seed, make_user):
+    make_user('ana')
+    before = databases.dump(app)
+    answer = seed()
+    assert (answer.exit_code, answer.output) == (
+        1,
+        'Error: there are users already: sample data go into an empty database\n',
+    )
+    assert databases.dump(app) == before
+
+
+def test_not_twice(app, seed):
+    printed(seed())
+    assert seed().exit_code == 1
+    assert numbers(app) == [400, 3_000, 5_000]
+
+
+def test_printed_credentials_log_in(app, anonymous, seeded):
+    names = [seeded[role] for role in ('a normal user', 'followed by a quarter of all', 'follows 399')]
+    assert len(set(names)) == 3
+    for name in names:
+        assert re.fullmatch('[0-9a-f]{32}', anonymous.ask_for_token(name, seeded['password']).json['token'])
+        assert anonymous.ask_for_token(name, seeded['password'] + '?').status_code == 401
+
+
+def test_ids_go_on_after_the_last(app, seeded, make_user):
+    new = make_user('ana')['id']
+    assert new > 400
+    with app.app_context():
+        post = insert(Post).values(author_id=new, text='Hello', created_at=utcnow())
+        assert db.session.execute(post).inserted_primary_key[0] > 5_000
+        follow = insert(Follow).values(follower_id=new, followed_id=1, created_at=utcnow())
+        assert db.session.execute(follow).inserted_primary_key[0] > 3_000
+
+
+def test_the_planner_knows_how_much_there_is(app, seeded):
+    with app.app_context():
+        if db.engine.dialect.name == 'postgresql':
+            known = "SELECT reltuples FROM pg_class WHERE oid = 'posts'::regclass"
+        else:
+            known = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = 'posts'"
+        assert db.session.scalar(text(known)) == 5_000

@@ -1,0 +1,143 @@
+"""What must hold of the document as a whole."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from api.app import create_app
+from api.schemas.base import Schema
+from api.schemas.links import Links
+from config import Settings
+from tests.document import ROOT, formats
+
+COMMITTED = Path(__file__).parents[2] / 'docs' / 'openapi.json'
+PUBLIC = {'users_create', 'health_alive', 'health_ready'}
+
+pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
+
+
+@pytest.fixture
+def document(migrated_app: Flask) -> dict[str, Any]:
+    served: dict[str, Any] = json.loads(migrated_app.test_client().get('/apispec.json').data)
+    return served
+
+
+@pytest.fixture
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document['paths'].values() for operation in path.values()]
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_the_committed_one_is_what_the_command_prints(migrated_app: Flask, document: dict[str, Any]) -> None:
+    printed = migrated_app.test_cli_runner().invoke(args=['document']).output
+    assert json.loads(printed) == document
+    assert COMMITTED.read_text() == printed
+
+
+def test_it_introduces_the_api(document: dict[str, Any]) -> None:
+    assert '## First steps' in document['info']['description']
+
+
+def test_every_operation_names_credentials_or_is_public(operations: list[dict[str, Any]]) -> None:
+    assert {operation['operationId'] for operation in operations if not operation['security']} == PUBLIC
+
+
+def test_every_operation_is_described(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:
+    described = {tag['name'] for tag in document['tags'] if tag['description']}
+    for operation in operations:
+        assert 0 < len(operation['summary']) < 60
+        assert operation['description']
+        assert operation['tags']
+        assert described.issuperset(operation['tags'])
+    assert len({operation['operationId'] for operation in operations}) == len(operations)
+
+
+def test_every_answer_has_a_typed_body_but_204(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:
+    named = document['components']['responses']
+    for operation in operations:
+        for status, answer in operation['responses'].items():
+            described = named[answer['$ref'].rpartition('/')[2]] if '$ref' in answer else answer
+            if status == '204':
+                assert 'content' not in described
+            else:
+                assert all(media['schema'] for media in described['content'].values())
+
+
+def test_every_operation_with_basic_credentials_says_so_in_its_401(operations: list[dict[str, Any]]) -> None:
+    answers = [operation['responses']['401'] for operation in operations if {'basic_auth': []} in operation['security']]
+    assert answers
+    for answer in answers:
+        assert answer['headers']['WWW-Authenticate']['example'] == 'Basic realm="Authentication Required"'
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    registry: Registry[Any] = Registry().with_resource(ROOT, DRAFT202012.create_resource(document))
+    found = list(examples_in(document))
+    assert found
+    for schema, example in found:
+        Draft202012Validator(absolute(schema), registry=registry, format_checker=formats).validate(example)
+
+
+def test_every_error_example_is_of_its_own_status(document: dict[str, Any]) -> None:
+    named = document['components']['responses']
+    examples = {name: answer['content']['application/json']['example'] for name, answer in named.items()}
+    assert examples['Unauthorized'] == {'error': 'Unauthorized'}
+    assert len({example['error'] for example in examples.values()}) == len(examples)
+
+
+def test_every_link_leads_to_a_route(migrated_app: Flask) -> None:
+    urls = {template.template for links in all_links() for template in links.templates.values()}
+    adapter = migrated_app.url_map.bind('localhost')
+    assert '/api/users/{id}' in urls
+    for url in urls:
+        if not url.startswith('https://'):
+            adapter.match(url.format_map(Ones()).partition('?')[0], method='GET')
+
+
+def test_the_server_is_not_whoever_asked_first(settings: Settings) -> None:
+    answer = create_app(settings).test_client().get('/apispec.json', headers={'Host': 'elsewhere.example'})
+    assert json.loads(answer.data)['servers'] == [{'url': '/', 'description': 'This server'}]
+
+
+def examples_in(part: Any) -> Iterator[tuple[Any, Any]]:
+    """Each example below this part of the document, after its schema."""
+    if isinstance(part, dict):
+        if 'schema' in part and 'example' in part:
+            yield part['schema'], part['example']
+        if isinstance(part.get('examples'), list):
+            yield from ((part, example) for example in part['examples'])
+        for inner in part.values():
+            yield from examples_in(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from examples_in(inner)
+
+
+def absolute(schema: Any) -> Any:
+    """The schema with references that lead into the document from anywhere."""
+    return json.loads(json.dumps(schema).replace('"$ref": "#', f'"$ref": "{ROOT}#'))
+
+
+def all_links(base: type[Schema] = Schema) -> Iterator[Links]:
+    """The links of all schemas."""
+    for schema in base.__subclasses__():
+        yield from (field for field in schema._declared_fields.values() if isinstance(field, Links))
+        yield from all_links(schema)
+
+
+class Ones(dict[str, int]):
+    """1 for whatever a template needs."""
+
+    def __missing__(self, member: str) -> int:
+        return 1

@@ -1,0 +1,416 @@
+"""Hostile requests: never a 5xx, never a change by what is refused."""
+
+import base64
+import json
+import time
+from io import BytesIO
+
+import pytest
+
+from tests.conftest import PASSWORD
+from tests.databases import dump
+from tests.routes.rows import log_in
+
+MERGE_PATCH = 'application/merge-patch+json'
+TAKES_A_BODY = [
+    ('POST', '/api/users', 'application/json'),
+    ('PUT', '/api/users/{id}', 'application/json'),
+    ('PATCH', '/api/users/{id}', MERGE_PATCH),
+]
+ROUTES = [
+    '/api/users',
+    '/api/users/{id}',
+    '/api/users/{id}/followers',
+    '/api/users/{id}/following',
+    '/api/tokens',
+    '/api/nothing',
+    '/',
+]
+COLLECTIONS = ['/api/users', '/api/users/{id}/followers', '/api/users/{id}/following']
+FIELDS = ['username', 'email', 'about_me', 'password']
+
+
+@pytest.fixture
+def send(app):
+    """`send(client, method, url)`: the answer, which is no 5xx, and where it is a 4xx nothing has changed."""
+
+    def send_one(client, method, url, **request):
+        before = dump(app)
+        answer = client.open(url, method=method, **request)
+        assert answer.status_code < 500, (method, url)
+        assert answer.status_code < 400 or dump(app) == before, (method, url)
+        return answer
+
+    return send_one
+
+
+@pytest.fixture
+def ana(app):
+    return log_in(app, 'ana')
+
+
+@pytest.fixture(params=TAKES_A_BODY, ids=lambda route: route[0])
+def send_body(request, ana, send):
+    """`send_body(data)` sends a body where one is taken."""
+    method, url, right_type = request.param
+
+    def send_one(data, content_type=right_type, **others):
+        return send(ana, method, url.format(id=ana.id), data=data, content_type=content_type, **others)
+
+    send_one.fields = FIELDS if method == 'POST' else FIELDS[:3]
+    return send_one
+
+
+def registration(**members):
+    return {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD, 'about_me': 'Hello'} | members
+
+
+def body_with(field, text):
+    """A registration in which a field is this JSON text."""
+    return json.dumps(registration(**{field: 'HERE'})).replace('"HERE"', text).encode()
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        r'"\u0000"',
+        r'"bea\u0000"',
+        r'"\u0000bea@example.com"',
+        r'"\ud800"',
+        r'"bea\udfff@example.com"',
+        r'"\udc00\ud800"',
+        r'"\ud83d x"',
+    ],
+)
+def test_nul_and_lone_surrogates_are_refused_in_every_string(send_body, text):
+    for field in send_body.fields:
+        answer = send_body(body_with(field, text))
+        if field == 'password' and 'ud' not in text:  # NUL is allowed there, a short password is not
+            continue
+        assert answer.status_code == 400, field
+
+
+def test_nul_in_a_password_works(anonymous, send):
+    answer = send(anonymous, 'POST', '/api/users', json=registration(password='long enough\0\0'))
+    assert answer.status_code == 201
+    assert anonymous.ask_for_token('bea', 'long enough\0\0').status_code == 200
+    assert anonymous.ask_for_token('bea', 'long enough').status_code == 401
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['0', '-1', '1.5', '1e999', '9' * 400, 'true', 'false', '[]', '["bea"]', '{}', '{"bea": 1}', '[null]', '[[[]]]'],
+)
+def test_a_value_of_another_type_is_refused_in_every_field(send_body, text):
+    for field in send_body.fields:
+        answer = send_body(body_with(field, text))
+        assert answer.status_code == 400, field
+        assert 'errors' not in answer.json or list(answer.json['errors']) == [field]
+
+
+def test_null_is_refused_where_it_means_nothing(send_body):
+    for field in send_body.fields:
+        assert (send_body(body_with(field, 'null')).status_code == 400) == (field != 'about_me'), field
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'[' * 50_000,
+        b'{"a":' * 10_000,
+        b'[' * 30_000 + b']' * 30_000,
+        b'{"username":' + b'[' * 30_000 + b']' * 30_000 + b'}',
+        b'{"unknown":' + b'{"a":' * 10_000 + b'1' + b'}' * 10_000 + b'}',
+        b'"' + b'\\' * 50_000,
+        b'{"username": "' + b'a' * 60_000 + b'"}',
+        b'{"email": "' + b'a' * 60_000 + b'"}',
+        b'{"email": "a@' + b'a-' * 30_000 + b'"}',
+        b'{"email": "a@' + b'a.' * 30_000 + b'!"}',
+        b'{"about_me": ' + b'9' * 60_000 + b'}',
+        b'{"about_me": -0.' + b'9' * 60_000 + b'e-99}',
+        b'{"about_me": 1e' + b'9' * 60_000 + b'}',
+        b'{"username": NaN}',
+        b'{"about_me": Infinity}',
+        b'{"about_me": -Infinity}',
+        b'NaN',
+        b'{"about_me": "\xff\xfe"}',
+        b'{"about_me": "\xc0\x80"}',
+        b'{"about_me": "\xed\xa0\x80"}',
+        b'{"about_me": "\xf4\x90\x80\x80"}',
+        b'{"about_me": "\x00"}',
+        b'{"about_me": "\n"}',
+        b'{"about_me": "\\x"}',
+        b'{"about_me": "\\u12"}',
+        b'{\x00}',
+        b'\x00',
+        '{"about_me": "x"}'.encode('utf-16'),
+        '{"about_me": "x"}'.encode('utf-16-le'),
+        '{"about_me": "x"}'.encode('utf-32'),
+        b'\x1f\x8b\x08\x00',
+        b'/* */{"about_me": "x"}',
+        b'about_me=x',
+        b'<x/>',
+    ],
+)
+def test_a_body_that_cannot_be_meant_is_refused_quickly(send_body, data):
+    begin = time.perf_counter()
+    assert send_body(data).status_code == 400
+    assert time.perf_counter() - begin < 2
+
+
+@pytest.mark.parametrize(
+    'data', [b'[' * 50_000 + b']' * 50_000, b'{"about_me": ' + b'9' * 100_000 + b'}', b'{}' + b' ' * 10**6]
+)
+def test_a_body_over_the_limit_is_413_with_a_length_and_without(send_body, data):
+    assert send_body(data).status_code == 413
+    assert send_body(data, headers={'Content-Length': str(10**30)}).status_code in (400, 413)
+    chunked = {'input_stream': BytesIO(data), 'environ_base': {'wsgi.input_terminated': True}}
+    assert send_body(None, headers={'Transfer-Encoding': 'chunked'}, **chunked).status_code == 413
+
+
+@pytest.mark.parametrize('length', ['-1', 'x', '', '1e3', '0x10', '999'])
+def test_a_length_that_lies_is_no_fault_of_ours(send_body, length):
+    assert send_body(b'{"about_me": 5}', headers={'Content-Length': length}).status_code in (400, 413)
+
+
+def test_a_byte_order_mark_is_not_json_or_is_skipped(send_body):
+    answer = send_body(b'\xef\xbb\xbf{"about_me": 5}')
+    assert answer.status_code == 400
+
+
+def test_of_duplicate_keys_no_more_than_one_counts(ana, send):
+    url = f'/api/users/{ana.id}'
+    twice = b'{"about_me": "first", "about_me": "second"}'
+    answer = send(ana, 'PUT', url, data=twice, content_type='application/json')
+    assert answer.status_code == 400 or answer.json['about_me'] in ('first', 'second')
+    bad = b'{"about_me": 5, "username": 5, "about_me": "x", "username": ":"}'
+    assert send(ana, 'PUT', url, data=bad, content_type='application/json').status_code == 400
+
+
+@pytest.mark.parametrize(
+    'content_type',
+    [
+        'text/plain; charset=utf-16',
+        'application/x-www-form-urlencoded; charset=utf-8',
+        'multipart/form-data',
+        'multipart/form-data; boundary=',
+        'application/json\x00',
+        'application/\xff',
+        ';',
+        '/',
+        'application/json/',
+        'a' * 8000,
+        'text/plain; a*=b',
+        "text/plain; charset*=nonsense''%",
+        'text/plain; application/json',
+    ],
+)
+def test_a_wrong_content_type_is_415_whatever_its_charset(send_body, content_type):
+    assert send_body(b'{"about_me": "x"}', content_type).status_code == 415
+
+
+@pytest.mark.parametrize('charset', ['utf-16', 'latin-1', 'nonsense', '', '"', 'utf-7', 'idna'])
+def test_a_charset_does_not_make_json_of_what_is_none(send_body, charset):
+    refused = send_body(b'{"about_me": "\xff"}', f'application/json; charset={charset}')
+    assert refused.status_code in (400, 415)
+
+
+@pytest.mark.parametrize(
+    'name', ['id', '__proto__', '__class__', 'created_at', 'actor', 'but', 'user_id', 'self', '', '\0']
+)
+def test_a_member_that_is_none_is_ignored(ana, send, name):
+    for value in (None, 5, [], {}, '\0', 'x'):
+        answer = send(ana, 'PUT', f'/api/users/{ana.id}', json={name: value})
+        assert (answer.status_code, answer.json['id'], answer.json['username']) == (200, ana.id, 'ana')
+
+
+# Ids, pages and paths
+
+
+@pytest.mark.parametrize(
+    'id', ['0', '9223372036854775807', '9223372036854775808', '18446744073709551616', '9' * 22, '9' * 5000, '0' * 5000]
+)
+def test_ids_beyond_64_bits_are_nobodys(ana, anonymous, send, id):
+    for path in ('', '/followers', '/following'):
+        assert send(ana, 'GET', f'/api/users/{id}{path}').status_code == 404
+        assert send(anonymous, 'GET', f'/api/users/{id}{path}').status_code == 401
+    assert send(ana, 'PUT', f'/api/users/{id}', json={'about_me': 'x'}).status_code == 403
+    assert send(ana, 'PATCH', f'/api/users/{id}', data=b'{}', content_type=MERGE_PATCH).status_code == 403
+
+
+ODD = [
+    '9' * 22,
+    '9' * 5000,
+    '-' + '9' * 5000,
+    '0' * 5000,
+    '9223372036854775808',
+    '-9223372036854775809',
+    '2147483648',
+    '1e400',
+    '%00',
+    '%FF%FE',
+    '%ED%A0%80',
+    '%C2%B2',
+    '[]',
+    "1'--",
+    '1%3B',
+]
+
+
+@pytest.mark.parametrize('value', ODD, ids=lambda value: value[:24])
+def test_no_page_is_refused(ana, send, value):
+    for url in COLLECTIONS:
+        for query in (f'page={value}', f'per_page={value}', f'page={value}&per_page={value}', f'page={value}&after='):
+            assert send(ana, 'GET', f'{url.format(id=ana.id)}?{query}').status_code == 200, query
+
+
+@pytest.mark.parametrize(
+    'query', ['?&&=&=x', '?page', '?page=1&page', '?' + 'a=1&' * 2000, '?page[]=1', '?%', '?%zz=%', '?page=%u0031']
+)
+def test_no_query_is_refused(ana, send, query):
+    for url in COLLECTIONS:
+        assert send(ana, 'GET', url.format(id=ana.id) + query).status_code == 200
+
+
+@pytest.mark.parametrize('value', ODD, ids=lambda value: value[:24])
+def test_positions_that_were_never_given_out_are_refused(ana, send, value):
+    for url in COLLECTIONS:
+        for parameter in ('after', 'before'):
+            assert send(ana, 'GET', f'{url.format(id=ana.id)}?{parameter}={value}').status_code == 400
+
+
+def test_a_page_that_is_nearly_a_number_is_read_quickly(ana):
+    for value in ('0' * 10_000 + 'x', ' ' * 10_000 + 'x', '1' * 10_000 + 'x', '1' + ' ' * 10_000 + 'x'):
+        begin = time.perf_counter()
+        assert ana.get('/api/users', query_string={'page': value}).status_code == 200
+        assert time.perf_counter() - begin < 0.3, value[:2]
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        '/%00',
+        '/api/%00',
+        '/api/users/%00',
+        '/%FF',
+        '/api/users/%ED%A0%80',
+        '/..%2f..%2fetc',
+        '/api' + '/' * 5000,
+        '/' + 'a' * 9000,
+    ],
+)
+def test_odd_paths_are_404(anonymous, send, path):
+    for method in ('GET', 'POST', 'PUT', 'DELETE'):
+        for accept in ('application/json', 'text/html', 'application/problem+json'):
+            assert send(anonymous, method, path, headers={'Accept': accept}).status_code == 404
+
+
+# Credentials
+
+
+def encoded(raw):
+    return base64.b64encode(raw).decode()
+
+
+AUTHORIZATION = [
+    '',
+    ' ',
+    '\t',
+    ':',
+    'Basic',
+    'Bearer',
+    'Basic \t',
+    'Basic ====',
+    'Basic !!!!',
+    'Basic \xe9',
+    'Basic ' + encoded(b'no colon'),
+    'Basic ' + encoded(b'ana\0:x'),
+    'Basic ' + encoded(b'\0:\0'),
+    'Basic ' + encoded(b'\xff\xfe:\xfd'),
+    'Basic ' + encoded(b'\xed\xa0\x80:\xed\xa0\x80'),
+    'Basic ' + encoded(':'.join('ana' * 9).encode()),
+    'Basic ' + encoded(b'a' * 6000),
+    'Basic ' + encoded(b'a' * 3000 + b':' + b'a' * 3000),
+    'Basic ' + 'A' * 8191,
+    'Bearer \xff',
+    'Bearer ' + 'a' * 8192,
+    'Bearer ' + '9' * 8192,
+    'Bearer \x7f',
+    'Bearer a, Basic b',
+    'Bearer a, Bearer b',
+    'Bearer a=b, c="d',
+    'Bearer =',
+    'Bearer a*=b',
+    'Bearer *=b',
+    "Bearer a*=utf-8''%ff%",
+    "Bearer a*=nonsense''x",
+    "Digest a*0*=utf-8''%, a*1=\"",
+    'Bearer ,',
+    'Digest username="ana", response="x"',
+    'Negotiate abc',
+    'AWS4-HMAC-SHA256 Credential=x',
+    'a' * 8192,
+    '\xff' * 8192,
+    ',' * 8192,
+    '"' * 8192,
+]
+
+
+@pytest.mark.parametrize('header', AUTHORIZATION, ids=lambda header: ascii(header[:24]))
+def test_odd_credentials_are_401_everywhere(ana, anonymous, send, header):
+    wanted = [('GET', url) for url in ROUTES[:4]] + [
+        ('PUT', ROUTES[1]),
+        ('POST', '/api/tokens'),
+        ('DELETE', '/api/tokens'),
+    ]
+    for method, url in wanted:
+        answer = send(anonymous, method, url.format(id=ana.id), headers={'Authorization': header})
+        assert (answer.status_code, answer.data) == (401, b'{"error":"Unauthorized"}')
+
+
+def test_several_authorization_headers_are_not_a_fault(ana, anonymous, send):
+    headers = [('Authorization', f'Bearer {ana.token}'), ('Authorization', 'Basic YW5hOng=')]
+    for method, url in (('GET', '/api/users'), ('POST', '/api/tokens')):
+        assert send(anonymous, method, url, headers=headers).status_code in (200, 400, 401)
+
+
+# Methods
+
+METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'PROPFIND', 'LINK', 'QUERY']
+METHODS += ['get', 'Post', 'put', 'X' * 100, 'GE\xc9', '*', '__init__']
+
+
+@pytest.mark.parametrize('url', ROUTES)
+@pytest.mark.parametrize('logged_in', [True, False])
+def test_no_method_is_a_fault_anywhere(ana, anonymous, send, url, logged_in):
+    for method in METHODS:
+        for others in ({}, {'data': b'{', 'content_type': 'application/json'}, {'data': b'\xff' * 70_000}):
+            send(ana if logged_in else anonymous, method, url.format(id=ana.id), **others)
+
+
+@pytest.mark.parametrize('override', ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'])
+def test_a_method_cannot_be_overridden(app, ana, override):
+    before = dump(app)
+    assert ana.get(f'/api/users/{ana.id}', headers={override: 'DELETE'}).status_code == 200
+    assert (
+        ana.get(f'/api/users/{ana.id}?_method=PUT', headers={override: 'PUT'}, json={'about_me': 'x'}).status_code
+        == 200
+    )
+    assert dump(app) == before
+
+
+# Other headers
+
+
+ODD_HEADERS = ['', '\xff', 'a' * 8192, ',' * 8192, '*/*;' * 2000, 'text/html;q=' + '9' * 5000, '"', 'a/b;c="']
+ODD_HEADERS += ['text/html;a*=b', "text/html;a*0*=nonsense''%;a*1=x", 'text/html;q*=1;*=', 'text/html;q=nan']
+
+
+@pytest.mark.parametrize('value', ODD_HEADERS, ids=lambda value: ascii(value[:24]))
+def test_odd_accept_headers_are_not_a_fault(ana, send, value):
+    for name in ('Accept', 'Accept-Language', 'If-None-Match', 'Range', 'Cookie', 'X-Request-ID', 'Forwarded'):
+        assert send(ana, 'GET', '/api/users', headers={name: value}).status_code in (200, 304)
+        assert send(ana, 'GET', '/api/users/0', headers={name: value}).status_code == 404

@@ -1,0 +1,320 @@
+"""The migrations make what the models say, step by step, down again, and however many processes run them at once."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from click.testing import Result
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
+
+from api.app import create_app
+from api.cli import migrations
+from api.cli.structure import structure
+from api.extensions import db
+from config import ROOT, Settings
+from tests import databases
+
+SCRIPTS = ScriptDirectory(str(migrations.MIGRATIONS))
+HEAD = SCRIPTS.get_current_head()
+REVISIONS = list(SCRIPTS.walk_revisions())
+
+
+@pytest.fixture(params=['sqlite', 'postgresql'])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database in which there is nothing at all."""
+    if request.param == 'sqlite':
+        yield from databases.sqlite(tmp_path, 'fresh')
+    else:
+        yield from databases.postgresql(f'microblog_fresh_{os.getpid()}')
+
+
+@pytest.fixture
+def flask_db(url: str) -> Iterator[Callable[..., Result]]:
+    """Runs `flask db` with arguments."""
+    app = create_app(Settings(database_url=url, log_level='ERROR'))
+    runner = app.test_cli_runner()
+    yield lambda *arguments: runner.invoke(args=['db', *arguments])
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    """For a look at the database, or to do something to it that no migration did."""
+    return create_engine(url, poolclass=NullPool)
+
+
+def succeed(result: Result) -> None:
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
+def lines(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return structure(connection, None)
+
+
+def start(url: str, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {'DATABASE_URL': url, 'ENVIRONMENT': 'development'}
+    command = [sys.executable, '-m', 'flask', '--app', 'main', 'db', *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    output, errors = process.communicate(timeout=60)
+    return process.returncode, output, errors
+
+
+def test_one_line_from_base_to_head():
+    assert len(SCRIPTS.get_heads()) == len(SCRIPTS.get_bases()) == 1
+
+
+@pytest.mark.parametrize('revision', REVISIONS, ids=lambda script: script.revision)
+def test_names_of_the_files(revision):
+    assert re.fullmatch(r'\d{8}_\d{4}_[a-z0-9_]+\.py', Path(revision.path).name)
+
+
+def test_an_upgraded_database_is_what_the_models_say(flask_db):
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('check'))
+
+
+def test_upgrading_again_changes_nothing(flask_db, engine):
+    succeed(flask_db('upgrade'))
+    before = lines(engine)
+    succeed(flask_db('upgrade'))
+    assert lines(engine) == before
+
+
+def test_each_migration_down_and_up_again(flask_db, engine):
+    succeed(flask_db('upgrade'))
+    for _ in REVISIONS:
+        before = lines(engine)
+        assert before
+        succeed(flask_db('downgrade'))
+        assert lines(engine) != before
+        succeed(flask_db('upgrade', '+1'))
+        assert lines(engine) == before
+        succeed(flask_db('downgrade'))
+    assert lines(engine) == set()
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('check'))
+
+
+def test_current_names_the_revision(flask_db, url):
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('current'))
+    code, output, errors = finish(start(url, 'current'))
+    assert (code, output) == (0, f'{HEAD} (head)\n'), errors
+
+
+def test_check_below_the_newest_migration(flask_db):
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('downgrade'))
+    assert flask_db('check').exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['check'], f'the database is at revision None, the newest is {HEAD}'),
+        (['upgrade', 'nonsense'], "Can't locate revision identified by 'nonsense'"),
+        (['downgrade'], "Relative revision -1 didn't produce 1 migrations"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(flask_db, arguments, message):
+    answer = flask_db(*arguments)
+    assert (answer.exit_code, answer.output) == (1, f'Error: {message}\n')
+
+
+# What is done to a database (on SQLite: table, part of its definition, what takes its place; PostgreSQL: a statement)
+# and what `flask db check` has to say of it.
+TAMPERED = {
+    'nullable': (
+        ('users', 'email VARCHAR(120) NOT NULL', 'email VARCHAR(120)'),
+        'ALTER TABLE users ALTER email DROP NOT NULL',
+        r'\+ users\.email: .*nullable=False',
+    ),
+    'longer': (
+        ('users', 'username VARCHAR(64)', 'username VARCHAR(65)'),
+        'ALTER TABLE users ALTER username TYPE varchar(65)',
+        r'\+ users\.username: VARCHAR\(length=64\)',
+    ),
+    'without default': (
+        ('users', "post_count INTEGER DEFAULT '0'", 'post_count INTEGER'),
+        'ALTER TABLE users ALTER post_count DROP DEFAULT',
+        r"\+ users\.post_count: .* default='0'",
+    ),
+    'without check': (
+        ('follows', ', \n\tCONSTRAINT ck_follows_not_oneself CHECK (follower_id <> followed_id)', ''),
+        'ALTER TABLE follows DROP CONSTRAINT ck_follows_not_oneself',
+        r'\+ follows: ck_follows_not_oneself check follower_id <> followed_id',
+    ),
+    'other check': (
+        ('users', 'post_count >= 0', 'post_count >= -1'),
+        'ALTER TABLE users DROP CONSTRAINT ck_users_post_count, '
+        'ADD CONSTRAINT ck_users_post_count CHECK (post_count >= -1)',
+        r'\+ users: ck_users_post_count check post_count >= 0',
+    ),
+    'without primary key': (
+        ('totals', 'CONSTRAINT pk_totals PRIMARY KEY (name), \n\t', ''),
+        'ALTER TABLE totals DROP CONSTRAINT pk_totals',
+        r"\+ totals: primary key \['name'\]",
+    ),
+    'without cascade': (
+        ('posts', ' ON DELETE CASCADE', ''),
+        'ALTER TABLE posts DROP CONSTRAINT fk_posts_author_id_users, '
+        'ADD CONSTRAINT fk_posts_author_id_users FOREIGN KEY (author_id) REFERENCES users (id)',
+        r"\+ posts: fk_posts_author_id_users \['author_id'\] -> users\['id'\] \{'ondelete': 'CASCADE'\}",
+    ),
+    'without foreign key': (
+        (
+            'tokens',
+            ', \n\tCONSTRAINT fk_tokens_user_id_users FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE',
+            '',
+        ),
+        'ALTER TABLE tokens DROP CONSTRAINT fk_tokens_user_id_users',
+        r'\+ tokens: fk_tokens_user_id_users',
+    ),
+    'not unique': (
+        ('tokens', ', \n\tCONSTRAINT uq_tokens_digest UNIQUE (digest)', ''),
+        'ALTER TABLE tokens DROP CONSTRAINT uq_tokens_digest',
+        r"\+ tokens: uq_tokens_digest unique \['digest'\]",
+    ),
+}
+# The same on both.
+TAMPERED_ALIKE = {
+    'without index': (
+        'DROP INDEX ix_posts_author_id_id',
+        r'\+ CREATE INDEX ix_posts_author_id_id ON posts .*author_id, id',
+    ),
+    'without unique index': ('DROP INDEX uq_users_email', r'\+ CREATE UNIQUE INDEX uq_users_email ON users .*lower\('),
+    'one more index': ('CREATE INDEX ix_more ON users (last_seen)', r'- CREATE INDEX ix_more'),
+    'one more column': ('ALTER TABLE users ADD COLUMN more TEXT', r'- users\.more: TEXT'),
+    'one more table': ('CREATE TABLE more (id INTEGER PRIMARY KEY)', r"- more: primary key \['id'\]"),
+    'without a table': ('DROP TABLE tokens', r"\+ tokens: primary key \['id'\]"),
+}
+
+
+def rebuild(connection: Connection, table: str, old: str, new: str) -> None:
+    """SQLite changes no constraint: the (empty) table is made anew from its changed definition."""
+    query = "SELECT sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL ORDER BY type = 'index'"
+    definition, *indexes = connection.execute(text(query), {'table': table}).scalars()
+    assert old in definition, definition
+    for statement in (f'DROP TABLE {table}', definition.replace(old, new), *indexes):
+        connection.exec_driver_sql(statement)
+
+
+def expect_difference(answer: Result, line: str) -> None:
+    assert answer.exit_code == 1
+    first, *differences = answer.output.splitlines()
+    assert first == 'Error: the database differs from the models:'
+    assert any(re.match(line, difference) for difference in differences), answer.output
+    assert all(difference.startswith(('+ ', '- ')) for difference in differences)
+    # Only what was changed, not a list of everything.
+    assert len(differences) <= 12, answer.output
+
+
+@pytest.mark.parametrize('change', TAMPERED)
+def test_check_finds(flask_db, engine, change):
+    succeed(flask_db('upgrade'))
+    rebuilding, statement, line = TAMPERED[change]
+    with engine.begin() as connection:
+        if connection.dialect.name == 'sqlite':
+            rebuild(connection, *rebuilding)
+        else:
+            connection.execute(text(statement))
+    expect_difference(flask_db('check'), line)
+
+
+@pytest.mark.parametrize('change', TAMPERED_ALIKE)
+def test_check_finds_on_both(flask_db, engine, change):
+    succeed(flask_db('upgrade'))
+    statement, line = TAMPERED_ALIKE[change]
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    expect_difference(flask_db('check'), line)
+
+
+@pytest.mark.parametrize('url', ['sqlite'], indirect=True)
+def test_rows_that_refer_to_nothing(flask_db, engine):
+    """SQLite keeps no foreign key while it migrates, so what is broken is looked for afterwards."""
+    succeed(flask_db('upgrade'))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO posts (id, author_id, text, created_at) VALUES (7, 8, '', '2026-01-01')"))
+    answer = flask_db('upgrade')
+    assert answer.exit_code == 1
+    assert answer.output.startswith("Error: rows that refer to nothing: [('posts', 7, 'users', 0)]")
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the migrations to which one may be added."""
+    copy = shutil.copytree(migrations.MIGRATIONS, tmp_path / 'migrations', ignore=shutil.ignore_patterns('__pycache__'))
+    monkeypatch.setattr(migrations, 'MIGRATIONS', copy)
+    return copy
+
+
+def written(folder: Path) -> str:
+    """The migration that was added, its name checked."""
+    known = {Path(script.path).name for script in REVISIONS}
+    (path,) = (path for path in (folder / 'versions').glob('*.py') if path.name not in known)
+    assert re.fullmatch(r'\d{8}_\d{4}_more_of_it\.py', path.name)
+    return path.read_text()
+
+
+def leave_out_expressions(test):
+    """On SQLite alembic says that it does not compare them."""
+    for message in ('Skipped unsupported reflection of', 'autogenerate skipping metadata-specified'):
+        test = pytest.mark.filterwarnings(f'ignore:{message} expression-based index')(test)
+    return test
+
+
+@leave_out_expressions
+def test_nothing_to_migrate(flask_db, copied):
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('migrate', '-m', 'more of it'))
+    migration = written(copied)
+    bodies = re.findall(r'^    (?!#)(.*)$', migration, re.MULTILINE)
+    assert bodies == ['pass', 'pass'], migration
+    assert f"down_revision = '{HEAD}'" in migration
+
+
+@leave_out_expressions
+def test_something_to_migrate(flask_db, engine, copied):
+    succeed(flask_db('upgrade'))
+    with engine.begin() as connection:
+        connection.execute(text('DROP INDEX ix_posts_author_id_id'))
+        connection.execute(text('ALTER TABLE users DROP COLUMN last_seen'))
+    succeed(flask_db('migrate', '-m', 'more of it'))
+    migration = written(copied)
+    assert "create_index(batch_op.f('ix_posts_author_id_id'), ['author_id', 'id'], unique=False)" in migration
+    assert "add_column(sa.Column('last_seen', sa.DateTime(timezone=True), nullable=True))" in migration
+    succeed(flask_db('upgrade'))
+    succeed(flask_db('check'))
+
+
+@pytest.mark.parametrize('before', [[], [['upgrade'], ['downgrade']]], ids=['empty', 'one behind'])
+def test_four_processes_at_once(flask_db, url, before):
+    for arguments in before:
+        succeed(flask_db(*arguments))
+    answers = [finish(process) for process in [start(url, 'upgrade') for _ in range(4)]]
+    assert [code for code, *_ in answers] == [0] * 4, answers
+    succeed(flask_db('check'))
+
+
+def test_only_one_migrates_at_a_time(url):
+    with migrations.connection_to(make_url(url)) as connection:
+        if connection.dialect.name == 'sqlite':
+            with Path(f'{connection.engine.url.database}.lock').open('w') as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            with create_engine(url, poolclass=NullPool).connect() as other:
+                assert not other.scalar(text('SELECT pg_try_advisory_lock(:key)'), {'key': migrations.LOCK})

@@ -1,0 +1,116 @@
+"""Requests of every kind, made from the document: the server must answer each as the document says.
+
+It is what `schemathesis run` does, all phases and all checks, the same way each time. On a server, because the checks
+that leave credentials out do not work in process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
+
+from api.actions.tokens import issue_token
+from api.actions.users import register_user
+from api.edge.paging import sealed
+from api.extensions import db
+from tests.conftest import PASSWORD, basic
+from tests.servers import Server
+
+UNIQUE, POSITIONS = ('username', 'email'), ('after', 'before')
+
+
+@pytest.fixture
+def api(app: Flask, server: Server) -> Iterator[schemathesis.BaseSchema]:
+    """The API as schemathesis sees it. Ana gets tokens by her password; ben, who changes his name, uses one."""
+    with app.app_context():
+        for name in ('ana', 'ben'):
+            user_id = register_user(username=name, email=f'{name}@example.com', password=PASSWORD)
+        db.session.commit()
+    url = f'http://127.0.0.1:{server.port}/apispec.json'
+    api = schemathesis.openapi.from_url(url, config=configuration(user_id))
+    give_credentials(api, app, user_id)
+    with giving_what_no_schema_tells(app):
+        yield api
+
+
+def configuration(user_id: int) -> SchemathesisConfig:
+    return SchemathesisConfig.from_dict(
+        {
+            'continue-on-failure': True,
+            'generation': {'deterministic': True, 'max-examples': 40, 'no-shrink': True},
+            'phases': {'stateful': {'generation': {'max-examples': 20}}},
+            # Another id than one's own is 403, whatever the body.
+            'operations': [
+                {'include-operation-id': name, 'parameters': {'path.id': user_id}}
+                for name in ('users_update', 'users_patch')
+            ],
+        }
+    )
+
+
+def give_credentials(api: schemathesis.BaseSchema, app: Flask, user_id: int) -> None:
+    """A token for each request anew, because one of the operations revokes it."""
+
+    @api.auth(refresh_interval=None)
+    class Credentials:
+        def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+            if context.operation.definition.raw['security'] == [{'basic_auth': []}]:
+                return basic('ana', PASSWORD)['Authorization']
+            with app.app_context():
+                token = issue_token(actor=user_id).token
+                db.session.commit()
+            return f'Bearer {token}'
+
+        def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+            case.headers['Authorization'] = data
+
+
+@contextmanager
+def giving_what_no_schema_tells(app: Flask) -> Iterator[None]:
+    """Positions that were given out for the path, and names that nobody has: no others are taken."""
+    numbers = count()
+
+    def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+        if not case.meta.generation.mode.is_positive:
+            return
+        with app.test_request_context(case.formatted_path):
+            case.query |= {name: sealed(next(numbers)) for name in POSITIONS if case.query.get(name)}
+        if isinstance(case.body, dict):
+            case.body |= {name: fresh(case.body[name], next(numbers)) for name in UNIQUE if name in case.body}
+
+    schemathesis.hook(before_call)
+    yield
+    GLOBAL_HOOK_DISPATCHER.unregister(before_call)
+
+
+def fresh(name: str, number: int) -> str:
+    """A username or an e-mail address with a number at the end of the name, not longer than before if long."""
+    local, at, domain = name.partition('@')
+    return f'{local[: max(1, len(local) - 6)]}{number:06}{at}{domain}'
+
+
+def test_every_answer_is_what_the_document_says(api: schemathesis.BaseSchema) -> None:
+    failures: dict[str, None] = {}
+    tested = set()
+    for event in from_schema(api).execute():
+        if isinstance(event, events.ScenarioFinished):
+            failures.update(dict.fromkeys(failures_of(event)))
+            tested.update(case.value.operation.label for case in event.recorder.cases.values())
+        elif isinstance(event, events.NonFatalError | events.FatalError):
+            failures[str(event)] = None
+    assert not failures, '\n\n'.join(failures)
+    assert tested == {operation.ok().label for operation in api.get_all_operations()}
+
+
+def failures_of(scenario: events.ScenarioFinished) -> Iterator[str]:
+    for checks in scenario.recorder.checks.values():
+        for check in checks:
+            if check.failure_info:
+                yield f'{check.failure_info.failure}\n{check.failure_info.code_sample}'

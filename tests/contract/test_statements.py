@@ -1,0 +1,206 @@
+"""What a request sends to the database: how many statements, and which columns."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from api.clock import utcnow
+from tests.conftest import PASSWORD
+from tests.routes.rows import LONG_AGO, add_follows, add_users, log_in, set_last_seen
+
+COLUMNS = {'id', 'username', 'email', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count'}
+CALLER = {'id', 'username', 'last_seen', 'token_id'}
+MERGE_PATCH = 'application/merge-patch+json'
+
+
+@pytest.fixture
+def ana(app):
+    return log_in(app, 'ana')
+
+
+@pytest.fixture
+def statements_of(count_queries):
+    """`statements_of(lambda: ana.get(url))`: what a successful request sends to the database."""
+
+    def statements(request):
+        with count_queries() as sent:
+            answer = request()
+        assert answer.status_code < 300, answer.text
+        return sent
+
+    return statements
+
+
+def writes(statements):
+    return [text for text in statements if not text.startswith('SELECT')]
+
+
+def selected(statement):
+    """The names of the columns that a SELECT asks for."""
+    columns = re.match(r'SELECT (.*?)\s+FROM ', statement, re.DOTALL)[1]
+    return {re.split(r'\.| AS ', column.strip())[-1] for column in columns.split(',')}
+
+
+def kinds(statements):
+    return [text.split()[0] for text in statements]
+
+
+# One user
+
+
+@pytest.mark.parametrize('whose', ['own', 'other'])
+def test_one_user_costs_two_statements(app, ana, statements_of, whose):
+    id = ana.id if whose == 'own' else add_users(app, 1)[0]
+    sent = statements_of(lambda: ana.get(f'/api/users/{id}'))
+    assert kinds(sent) == ['SELECT', 'SELECT']
+    caller, user = (selected(text) for text in sent)
+    assert caller == CALLER
+    assert user - {'own_email'} == COLUMNS
+    assert ('own_email' in user) == (whose == 'own')
+
+
+def test_head_costs_what_get_costs(ana, statements_of):
+    assert len(statements_of(lambda: ana.head(f'/api/users/{ana.id}'))) == 2
+    assert len(statements_of(lambda: ana.head('/api/users'))) == 3
+
+
+# Pages
+
+
+@pytest.fixture(params=['users', 'followers', 'following'])
+def path(request, app, ana):
+    """The path of a collection of at least 1,200 items."""
+    ids = add_users(app, 1200)
+    if request.param == 'users':
+        return '/api/users'
+    pairs = [(id, ana.id) if request.param == 'followers' else (ana.id, id) for id in ids]
+    add_follows(app, pairs)
+    return f'/api/users/{ana.id}/{request.param}'
+
+
+def test_a_page_costs_three_statements_whatever_its_size_and_depth(ana, path, statements_of):
+    for query in ('', '?per_page=1', '?per_page=100', '?per_page=1&page=1100', '?page=110', '?per_page=100&page=12'):
+        sent = statements_of(lambda query=query: ana.get(path + query))
+        assert kinds(sent) == ['SELECT'] * 3, query
+        caller, total, rows = (selected(text) for text in sent)
+        assert caller == CALLER
+        assert len(total) == 1
+        assert rows == COLUMNS | {'position'}
+
+
+@pytest.mark.parametrize('per_page', [1, 10, 100])
+def test_a_page_by_position_costs_three_statements_and_begins_at_the_position(ana, path, statements_of, per_page):
+    deep = ana.get(f'{path}?per_page={per_page}&page={1100 // per_page}').json['_links']
+    for url in (
+        f'{path}?per_page={per_page}&after=',
+        f'{path}?per_page={per_page}&before=',
+        deep['next'],
+        deep['prev'],
+    ):
+        sent = statements_of(lambda url=url: ana.get(url))
+        assert kinds(sent) == ['SELECT'] * 3, url
+        assert selected(sent[2]) == COLUMNS | {'position'}
+        assert bool(re.search(r'\.id [<>] ', sent[2])) == (url in deep.values())
+        assert not re.search(r'OFFSET (?!0|\?)', sent[2])
+
+
+def test_no_page_past_the_last_reads_rows(ana, statements_of):
+    assert len(statements_of(lambda: ana.get('/api/users?page=1000000000&per_page=100'))) == 2
+
+
+# Who is seen
+
+
+@pytest.mark.parametrize(
+    'path', ['/api/users', '/api/users/{id}', '/api/users/{id}/followers', '/api/users/{id}/following']
+)
+def test_only_who_was_not_seen_within_a_minute_is_written_down(app, ana, statements_of, path):
+    def send():
+        return statements_of(lambda: ana.get(path.format(id=ana.id)))
+
+    usual = send()
+    assert writes(usual) == []
+    for seen in (None, LONG_AGO, utcnow() - timedelta(seconds=61)):
+        set_last_seen(app, ana.id, seen)
+        sent = send()
+        assert len(sent) == len(usual) + 1
+        assert [text.split(' WHERE')[0].split('=')[0] for text in writes(sent)] == ['UPDATE users SET last_seen']
+        assert send() == usual
+    set_last_seen(app, ana.id, utcnow() - timedelta(seconds=30))
+    assert send() == usual
+
+
+# Writes
+
+
+def test_a_registration_costs_three_statements(anonymous, statements_of):
+    sent = {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD}
+    statements = statements_of(lambda: anonymous.post('/api/users', json=sent))
+    assert kinds(statements) == ['INSERT', 'UPDATE', 'SELECT']
+    assert statements[1].startswith('UPDATE totals ')
+    assert selected(statements[2]) == COLUMNS
+
+
+def test_a_new_token_costs_five_statements_and_the_same_again_three(app, anonymous, statements_of):
+    log_in(app, 'ana').delete('/api/tokens')
+    first = statements_of(lambda: anonymous.ask_for_token('ana'))
+    again = statements_of(lambda: anonymous.ask_for_token('ana'))
+    assert kinds(first) == ['SELECT', 'SELECT', 'SELECT', 'DELETE', 'INSERT']
+    assert kinds(again) == ['SELECT', 'SELECT', 'SELECT']
+    assert selected(again[0]) == {'id', 'password_hash', 'last_seen'}
+
+
+def test_a_log_in_after_a_minute_costs_one_more(app, anonymous, statements_of):
+    ana = log_in(app, 'ana')
+    set_last_seen(app, ana.id, None)
+    assert kinds(statements_of(lambda: anonymous.ask_for_token('ana'))) == ['SELECT', 'UPDATE', 'SELECT', 'SELECT']
+
+
+def test_a_revocation_costs_two_statements(ana, statements_of):
+    assert kinds(statements_of(lambda: ana.delete('/api/tokens'))) == ['SELECT', 'DELETE']
+
+
+@pytest.mark.parametrize(('method', 'mimetype'), [('PUT', 'application/json'), ('PATCH', MERGE_PATCH)])
+def test_a_change_costs_three_statements_and_an_empty_one_two(ana, statements_of, method, mimetype):
+    def send(data):
+        url = f'/api/users/{ana.id}'
+        return statements_of(lambda: ana.open(url, method=method, data=data, content_type=mimetype))
+
+    everything = send(b'{"username": "Ana", "email": "ana@example.org", "about_me": "x"}')
+    assert kinds(everything) == ['SELECT', 'UPDATE', 'SELECT']
+    assert selected(everything[2]) == COLUMNS
+    assert 'SET username' in everything[1]
+    assert kinds(send(b'{}')) == ['SELECT', 'SELECT']
+
+
+def test_what_is_refused_at_the_door_costs_nothing_more(ana, anonymous, count_queries):
+    with count_queries() as sent:
+        assert anonymous.get('/api/users').status_code == 401
+        assert anonymous.post('/api/users', json={}).status_code == 400
+        assert anonymous.post('/api/tokens').status_code == 401
+        assert anonymous.get('/api/nothing').status_code == 404
+    assert sent == []
+    with count_queries() as sent:
+        assert ana.put('/api/users/0', json={}).status_code == 403
+        assert ana.put(f'/api/users/{ana.id}', json={'about_me': 5}).status_code == 400
+    assert kinds(sent) == ['SELECT', 'SELECT']
+
+
+# Columns
+
+
+def test_only_a_log_in_reads_a_password_hash_and_only_a_registration_writes_one(app, ana, anonymous, count_queries):
+    bea = {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD}
+    url = f'/api/users/{ana.id}'
+    with count_queries() as sent:
+        answers = [
+            ana.get(path) for path in ('/api/users', url, f'{url}/followers', f'{url}/following', '/api/users?after=')
+        ]
+        answers += [ana.put(url, json={'about_me': 'x'}), anonymous.post('/api/users', json=bea)]
+        answers += [anonymous.ask_for_token('ana'), ana.delete('/api/tokens')]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 200, 201, 200, 204]
+    holding = [text for text in sent if 'password_hash' in text]
+    assert [text.split()[:2] for text in holding] == [['INSERT', 'INTO'], ['SELECT', 'users.id,']]
+    reads = [text for text in sent if text.startswith('SELECT')]
+    assert [text for text in reads if 'created_at' in text or '*' in text] == []

@@ -1,0 +1,73 @@
+"""The databases that the suite runs on, empty and migrated."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from api.extensions import db
+
+POSTGRESQL = os.environ.get('TEST_POSTGRESQL_URL', 'postgresql+psycopg://postgres@127.0.0.1:5432/postgres')
+REQUIRED = os.environ.get('TEST_REQUIRE', '').split(',')
+
+
+def skip_unless_required(what: str, why: str) -> None:
+    """Skips a test whose surroundings are not there, or fails it where TEST_REQUIRE names them."""
+    if what in REQUIRED:
+        pytest.fail(f'{what} is required and not there: {why}')
+    pytest.skip(f'no {what} here: {why}')
+
+
+def sqlite(folder: Path, name: str) -> Iterator[str]:
+    yield f'sqlite:///{folder}/{name}.sqlite'
+
+
+def postgresql(name: str) -> Iterator[str]:
+    """A database of its own on the server, dropped afterwards."""
+    engine = create_engine(POSTGRESQL, isolation_level='AUTOCOMMIT', poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f'DROP DATABASE IF EXISTS {name} WITH (FORCE)'))
+            connection.execute(text(f'CREATE DATABASE {name}'))
+    except OperationalError as error:
+        skip_unless_required('postgresql', str(error.orig))
+    yield make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE {name} WITH (FORCE)'))
+
+
+def upgrade(url: str) -> None:
+    """`flask db upgrade` in a process of its own."""
+    environment = os.environ | {'DATABASE_URL': url, 'ENVIRONMENT': 'development'}
+    command = [sys.executable, '-m', 'flask', '--app', 'main', 'db', 'upgrade']
+    subprocess.run(command, cwd=Path(__file__).parents[1], env=environment, check=True)
+
+
+def migrate(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(args=['db', 'upgrade'])
+    assert result.exit_code == 0, result.output
+
+
+def dump(app: Flask) -> str:
+    """Every value of every row, as text; bytes in hex."""
+    with app.app_context():
+        tables = db.metadata.sorted_tables
+        rows = [tuple(row) for table in tables for row in db.session.execute(table.select())]
+    return '\n'.join(str([value.hex() if isinstance(value, bytes) else value for value in row]) for row in rows)
+
+
+def empty(app: Flask) -> None:
+    """Deletes all rows and sets the totals to zero."""
+    with app.app_context():
+        for table in reversed(db.metadata.sorted_tables):
+            if table.name == 'totals':
+                db.session.execute(table.update().values(value=0))
+            else:
+                db.session.execute(table.delete())
+        db.session.commit()

@@ -1,0 +1,75 @@
+"""Holds answers against the document: what it does not allow fails the test that saw it."""
+
+import json
+from typing import Any
+
+from flask import Flask
+from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.test import TestResponse
+
+ROOT = 'urn:document'
+formats = FormatChecker()
+
+
+@formats.checks('date-time')
+def is_moment(value: object) -> bool:
+    return not isinstance(value, str) or value.endswith('+00:00')
+
+
+class Document:
+    """The OpenAPI document, made strict: a member that it does not name is an error."""
+
+    def __init__(self, app: Flask):
+        self.app = app
+        self.document = json.loads(app.test_client().get('/apispec.json').data)
+        for schema in self.document['components']['schemas'].values():
+            schema.setdefault('additionalProperties', False)
+        registry: Registry[Any] = Registry().with_resource(ROOT, DRAFT202012.create_resource(self.document))
+        self.registry = registry
+        self.operations = {
+            operation['operationId']: operation
+            for path in self.document['paths'].values()
+            for operation in path.values()
+        }
+
+    def check(self, method: str, path: str, answer: TestResponse) -> None:
+        """Fails where the document does not allow this answer to this request."""
+        operation = self.operation(method, path)
+        if operation is None or method == 'OPTIONS':
+            return
+        declared = operation['responses'].get(str(answer.status_code))
+        assert declared is not None, f'{method} {path}: {answer.status_code} is not declared'
+        declared = self.resolve(declared)
+        for name, header in declared.get('headers', {}).items():
+            assert name in answer.headers or not header['required'], f'{method} {path}: {name} is missing'
+        if 'content' not in declared:
+            assert not answer.data, f'{method} {path}: a body is not declared'
+        elif method != 'HEAD':
+            self.check_body(declared['content'], answer)
+
+    def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
+        assert answer.mimetype in content, f'{answer.mimetype} is not declared'
+        if answer.mimetype.endswith('json'):
+            schema = {'$ref': ROOT + content[answer.mimetype]['schema']['$ref']}
+            Draft202012Validator(schema, registry=self.registry, format_checker=formats).validate(answer.json)
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """The operation for a request, or for a method that its URL does not have another; None outside of the API."""
+        adapter = self.app.url_map.bind('localhost')
+        wanted = 'GET' if method == 'HEAD' else method
+        try:
+            endpoint = adapter.match(path, method=wanted)[0]
+        except MethodNotAllowed as error:
+            endpoint = adapter.match(path, method=next(iter(error.valid_methods or ())))[0]
+        except HTTPException:
+            return None
+        return self.operations.get(str(endpoint).replace('.', '_'))
+
+    def resolve(self, part: dict[str, Any]) -> dict[str, Any]:
+        if '$ref' not in part:
+            return part
+        found: dict[str, Any] = self.document['components']['responses'][part['$ref'].rpartition('/')[2]]
+        return found

@@ -1,0 +1,388 @@
+"""Tokens: how they are given, how long they work, and what is refused."""
+
+import base64
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select
+
+from api.extensions import db
+from api.models import Token
+from tests.conftest import PASSWORD, basic
+from tests.databases import dump
+
+UNAUTHORIZED = b'{"error":"Unauthorized"}'
+BASIC = 'Basic realm="Authentication Required"'
+BEARER = 'Bearer realm="Authentication Required"'
+INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
+NEEDS_A_TOKEN = [
+    ('GET', '/api/users'),
+    ('HEAD', '/api/users'),
+    ('GET', '/api/users/{id}'),
+    ('PUT', '/api/users/{id}'),
+    ('PATCH', '/api/users/{id}'),
+    ('GET', '/api/users/{id}/followers'),
+    ('GET', '/api/users/{id}/following'),
+    ('DELETE', '/api/tokens'),
+]
+
+
+def encoded(credentials):
+    """Credentials as Basic carries them, of text or bytes."""
+    raw = credentials.encode() if isinstance(credentials, str) else credentials
+    return base64.b64encode(raw).decode()
+
+
+def bearer(token):
+    return {'Authorization': f'Bearer {token}'}
+
+
+def works(client, token):
+    return client.get('/api/users', headers=bearer(token)).status_code == 200
+
+
+def is_refused(answer, *challenges):
+    """Whether the answer is the literal 401, with one of these challenges."""
+    body = b'' if answer.request.method == 'HEAD' else UNAUTHORIZED
+    return (answer.status_code, answer.data) == (401, body) and answer.headers['WWW-Authenticate'] in challenges
+
+
+# Given
+
+
+def test_a_token_is_32_hex_digits_and_lives_3600_seconds(anonymous, make_user, clock):
+    make_user('ana')
+    answer = anonymous.ask_for_token('ana')
+    assert answer.status_code == 200
+    assert list(answer.json) == ['token', 'expires_at']
+    assert re.fullmatch('[0-9a-f]{32}', answer.json['token'])
+    assert answer.json['expires_at'] == (clock.now + timedelta(seconds=3600)).isoformat()
+    assert answer.json['expires_at'].endswith('+00:00')
+
+
+def test_a_token_works_for_3600_seconds(quick_login, clock):
+    ana = quick_login('ana')
+    clock.move(3599)
+    assert ana.get('/api/users').status_code == 200
+    clock.move(1)
+    assert is_refused(ana.get('/api/users'), BEARER, INVALID_TOKEN)
+
+
+def test_the_same_token_is_given_while_more_than_60_seconds_are_left(anonymous, make_user, clock):
+    make_user('ana')
+    first = anonymous.ask_for_token('ana').json
+    clock.move(3539)
+    assert anonymous.ask_for_token('ana').json == first
+    clock.move(1)
+    second = anonymous.ask_for_token('ana').json
+    assert second['token'] != first['token']
+    assert second['expires_at'] == (clock.now + timedelta(seconds=3600)).isoformat()
+    assert anonymous.ask_for_token('ana').json == second
+
+
+def test_of_requests_at_the_same_moment_all_are_given_the_same_token(app, make_user):
+    make_user('ana')
+    moment = Barrier(4)
+
+    def ask(number):
+        client = app.test_client()
+        moment.wait(5)
+        return client.ask_for_token('ana')
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.json['token'] for answer in answers}) == 1
+
+
+def test_the_older_token_works_beside_the_new_one_until_it_expires(anonymous, make_user, clock):
+    make_user('ana')
+    older = anonymous.ask_for_token('ana').json['token']
+    clock.move(3540)
+    newer = anonymous.ask_for_token('ana').json['token']
+    assert (works(anonymous, older), works(anonymous, newer)) == (True, True)
+    clock.move(59)
+    assert (works(anonymous, older), works(anonymous, newer)) == (True, True)
+    clock.move(1)
+    assert (works(anonymous, older), works(anonymous, newer)) == (False, True)
+    assert anonymous.ask_for_token('ana').json['token'] == newer
+
+
+def test_every_user_has_a_token_of_their_own(login, anonymous):
+    ana, bea = login('ana'), login('bea')
+    assert ana.token != bea.token
+    assert ana.get(f'/api/users/{ana.id}').json['email'] == 'ana@example.com'
+    assert bea.get(f'/api/users/{bea.id}').json['email'] == 'bea@example.com'
+    assert 'email' not in ana.get(f'/api/users/{bea.id}').json
+    assert anonymous.ask_for_token('ana').json['token'] == ana.token
+    assert anonymous.ask_for_token('bea').json['token'] == bea.token
+
+
+def test_tokens_are_never_cached(anonymous, make_user):
+    make_user('ana')
+    given = anonymous.ask_for_token('ana')
+    refused = anonymous.ask_for_token('ana', 'wrong')
+    revoked = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
+    again = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
+    assert [answer.status_code for answer in (given, refused, revoked, again)] == [200, 401, 204, 401]
+    for answer in (given, refused, revoked, again):
+        assert answer.headers.getlist('Cache-Control') == ['no-store']
+
+
+# Revoked
+
+
+def test_a_revoked_token_ends_at_once(login, anonymous):
+    ana = login('ana')
+    answer = ana.delete('/api/tokens')
+    assert (answer.status_code, answer.data) == (204, b'')
+    for method, url in NEEDS_A_TOKEN:
+        assert is_refused(ana.open(url.format(id=ana.id), method=method), BEARER, INVALID_TOKEN)
+    again = anonymous.ask_for_token('ana').json['token']
+    assert again != ana.token
+    assert works(anonymous, again)
+
+
+def test_only_the_token_that_was_sent_is_revoked(login, anonymous, clock):
+    ana, bea = login('ana'), login('bea')
+    clock.move(3550)
+    newer = anonymous.ask_for_token('ana').json['token']
+    assert anonymous.delete('/api/tokens', headers=bearer(newer)).status_code == 204
+    assert (works(anonymous, newer), works(anonymous, ana.token), works(anonymous, bea.token)) == (False, True, True)
+
+
+# The server's secret
+
+
+def test_with_the_old_key_as_fallback_the_same_token_is_given_and_works(anonymous, make_user, load_keys):
+    make_user('ana')
+    before = anonymous.ask_for_token('ana').json
+    load_keys('k' * 32, ('another-key', 'a-sample-key-for-development-only'))
+    assert anonymous.ask_for_token('ana').json == before
+    assert works(anonymous, before['token'])
+
+
+def test_without_the_old_key_a_new_token_is_given(anonymous, make_user, load_keys):
+    make_user('ana')
+    before = anonymous.ask_for_token('ana').json['token']
+    load_keys('k' * 32)
+    after = anonymous.ask_for_token('ana').json['token']
+    assert after != before
+    assert anonymous.ask_for_token('ana').json['token'] == after
+    assert works(anonymous, after)
+
+
+def test_nothing_in_the_database_works_as_a_token(app, quick_login, anonymous):
+    ana = quick_login('ana')
+    assert ana.token not in dump(app)
+    with app.app_context():
+        row = db.session.execute(select(Token.__table__)).one()
+    values = [value.hex() if isinstance(value, bytes) else str(value) for value in row]
+    assert [value for value in values if works(anonymous, value) or works(anonymous, value[:32])] == []
+
+
+# Refused
+
+
+@pytest.mark.parametrize(('method', 'url'), NEEDS_A_TOKEN)
+def test_without_credentials_a_token_is_asked_for(anonymous, quick_login, method, url):
+    url = url.format(id=quick_login('ana').id)
+    assert is_refused(anonymous.open(url, method=method), BEARER)
+
+
+@pytest.mark.parametrize(
+    ('sent', 'challenges'),
+    [
+        ('', [BEARER]),
+        (' ', [BEARER]),
+        ('Bearer', [BEARER]),
+        ('Bearer ', [BEARER]),
+        ('Bearer  \t ', [BEARER]),
+        ('{token}', [BEARER]),
+        ('Bearer{token}', [BEARER]),
+        ('Token {token}', [BEARER]),
+        ('Basic {token}', [BEARER]),
+        ('Digest username="ana"', [BEARER]),
+        ('Basic {basic}', [BEARER]),
+        ('Bearer {basic}', [BEARER, INVALID_TOKEN]),
+        ('Bearer x', [BEARER, INVALID_TOKEN]),
+        ('Bearer {token} {token}', [BEARER, INVALID_TOKEN]),
+        ('Bearer {token},Bearer {token}', [BEARER, INVALID_TOKEN]),
+        ('Bearer {token}0', [BEARER, INVALID_TOKEN]),
+        ('Bearer {short}', [BEARER, INVALID_TOKEN]),
+        ('Bearer "{token}"', [BEARER, INVALID_TOKEN]),
+        ('Bearer token={token}', [BEARER, INVALID_TOKEN]),
+        ('Bearer 00000000000000000000000000000000', [BEARER, INVALID_TOKEN]),
+        ('Bearer \xff\xfe', [BEARER, INVALID_TOKEN]),
+        ('Bearer None', [BEARER, INVALID_TOKEN]),
+    ],
+)
+def test_whatever_is_not_a_token_that_works_is_refused_alike(quick_login, anonymous, sent, challenges):
+    ana = quick_login('ana')
+    header = sent.format(token=ana.token, short=ana.token[:-1], basic=encoded(f'ana:{PASSWORD}'))
+    for method, url in NEEDS_A_TOKEN:
+        answer = anonymous.open(url.format(id=ana.id), method=method, headers={'Authorization': header})
+        assert is_refused(answer, *challenges), (method, url)
+    assert works(anonymous, ana.token)
+
+
+def test_the_scheme_is_recognised_without_regard_to_case(login, anonymous):
+    ana = login('ana')
+    assert anonymous.get('/api/users', headers={'Authorization': f'bEARER {ana.token}'}).status_code == 200
+    sent = {'Authorization': f'bASIC {encoded(f"ana:{PASSWORD}")}'}
+    assert anonymous.post('/api/tokens', headers=sent).status_code == 200
+
+
+@pytest.mark.parametrize(
+    'sent',
+    [
+        '',
+        ' ',
+        'Basic',
+        'Basic ',
+        'Basic Og==',  # a colon alone
+        'Basic YW5h',  # no colon
+        'Basic *',
+        'Basic YW5hO',  # not a multiple of four
+        'Basic {ok}{ok}',
+        'Basic !{ok}',
+        'Basic {ok}!',
+        'Basic {ok} {ok}',
+        '{ok}',
+        'Bearer {ok}',
+        'Digest {ok}',
+        'Foo {ok}',
+        'Bearer {token}',
+        'Basic {token}',
+        'Digest username="ana", realm="Authentication Required"',
+        '\xff\xfe',
+        'Basic \xff\xfe',
+    ],
+)
+def test_whatever_is_not_a_username_and_password_is_refused_alike(quick_login, anonymous, sent):
+    ana = quick_login('ana')
+    header = sent.format(token=ana.token, ok=encoded(f'ana:{PASSWORD}'))
+    assert is_refused(anonymous.post('/api/tokens', headers={'Authorization': header}), BASIC)
+
+
+def test_without_credentials_username_and_password_are_asked_for(anonymous, make_user):
+    make_user('ana')
+    assert is_refused(anonymous.post('/api/tokens'), BASIC)
+
+
+@pytest.mark.parametrize(
+    'credentials',
+    [
+        ':',
+        'ana:',
+        f':{PASSWORD}',
+        'ana:wrong',
+        f'ana:{PASSWORD} ',
+        f'ana: {PASSWORD}',
+        f'ana:{PASSWORD.upper()}',
+        f'ana:{PASSWORD}\0',
+        f'ana:{PASSWORD[:-1]}',
+        f'ana :{PASSWORD}',
+        f' ana:{PASSWORD}',
+        f'ana\0:{PASSWORD}',
+        f'\0:{PASSWORD}',
+        f'%:{PASSWORD}',
+        f'_na:{PASSWORD}',
+        f'ana@example.com:{PASSWORD}',
+        f'nobody:{PASSWORD}',
+        f'bea:{PASSWORD}',
+        'None:None',
+        f'{"a" * 6000}:{PASSWORD}',
+        f'ana:{"a" * 6000}',
+        b'ana:\xff\xfe',
+        b'\xff\xfe:' + PASSWORD.encode(),
+    ],
+)
+def test_wrong_credentials_get_the_body_that_missing_ones_get(anonymous, quick_login, make_user, credentials):
+    quick_login('ana')
+    make_user('bea', password='another fine password')
+    answer = anonymous.post('/api/tokens', headers={'Authorization': f'Basic {encoded(credentials)}'})
+    assert is_refused(answer, BASIC)
+
+
+def test_refused_credentials_change_nothing(app, anonymous, make_user):
+    make_user('ana')
+    before = dump(app)
+    assert anonymous.ask_for_token('ana', 'wrong').status_code == 401
+    assert anonymous.ask_for_token('nobody').status_code == 401
+    assert anonymous.post('/api/tokens').status_code == 401
+    assert dump(app) == before
+
+
+def test_a_body_does_not_log_in(anonymous, make_user):
+    make_user('ana')
+    assert is_refused(anonymous.post('/api/tokens', json={'username': 'ana', 'password': PASSWORD}), BASIC)
+    assert is_refused(anonymous.post(f'/api/tokens?username=ana&password={PASSWORD}'), BASIC)
+
+
+# Names and passwords
+
+
+@pytest.mark.parametrize('username', ['susan', 'SUSAN', 'Susan', 'sUSan'])
+def test_a_username_logs_in_without_regard_to_case(anonymous, make_user, username):
+    make_user('Susan')
+    assert anonymous.ask_for_token(username).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ('registered', 'sent'),
+    [
+        ('kim', '\N{KELVIN SIGN}im'),
+        ('kim', '\N{FULLWIDTH LATIN SMALL LETTER K}im'),
+        ('isa', '\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}sa'),
+        ('susan', '\N{LATIN SMALL LETTER LONG S}usan'),
+    ],
+)
+def test_a_letter_that_folds_to_ascii_is_nobodys(anonymous, make_user, registered, sent):
+    make_user(registered)
+    assert is_refused(anonymous.ask_for_token(sent), BASIC)
+    assert anonymous.ask_for_token(registered).status_code == 200
+
+
+@pytest.mark.parametrize(
+    'password',
+    ['p\u00e4ssw\u00f6rt mit U', 'a:b::c:d:', ':starting', '\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801'],
+)
+def test_a_password_with_colons_or_other_letters_logs_in(anonymous, make_user, password):
+    make_user('ana', password=password)
+    assert anonymous.ask_for_token('ana', password).status_code == 200
+    assert is_refused(anonymous.ask_for_token('ana', password.replace(':', '')[:-1]), BASIC)
+
+
+def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, make_user):
+    make_user('ana')
+    anonymous.ask_for_token('ana', 'wrong')  # warms up
+
+    def shortest(username):
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            assert anonymous.ask_for_token(username, 'wrong').status_code == 401
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    known = shortest('ana')
+    for unknown in ('nobody', '\N{KELVIN SIGN}im', 'no\0body'):
+        assert known / 2 < shortest(unknown) < known * 2
+
+
+def test_logging_in_is_seen(login, anonymous, make_user, clock):
+    url = make_user('bea')['_links']['self']
+    ana = login('ana')
+    assert ana.get(url).json['last_seen'] is None
+    anonymous.ask_for_token('bea')
+    assert ana.get(url).json['last_seen'] == clock.now.isoformat()
+
+
+def test_basic_credentials_do_not_open_what_needs_a_token(anonymous, make_user):
+    make_user('ana')
+    assert is_refused(anonymous.get('/api/users', headers=basic('ana', PASSWORD)), BEARER)

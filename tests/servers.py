@@ -1,0 +1,75 @@
+"""A real server in a process of its own."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+SECONDS_TO_START = 20
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    json: Any
+
+
+class Server(NamedTuple):
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+        try:
+            sent = {name.replace('_', '-'): value for name, value in headers.items()}
+            if body is not None:
+                sent['Content-Type'] = 'application/json'
+            connection.request(method, path, None if body is None else json.dumps(body), sent)
+            answer = connection.getresponse()
+            text = answer.read()
+            is_json = answer.getheader('Content-Type', '').endswith('json')
+            return Answer(answer.status, dict(answer.getheaders()), json.loads(text) if text and is_json else None)
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(database_url: str, **settings: str) -> Iterator[Server]:
+    """`python -m api.server` on a free port, until it answers; stopped afterwards."""
+    port = free_port()
+    environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': database_url, 'PORT': str(port), 'LOG_LEVEL': 'ERROR'}
+    process = subprocess.Popen([sys.executable, '-m', 'api.server'], cwd=ROOT, env=os.environ | environment | settings)
+    server = Server(port, process)
+    try:
+        wait_for(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_for(server: Server) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while server.process.poll() is None and time.monotonic() < deadline:
+        try:
+            if server.ask('GET', '/livez').status == 200:
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError('the server does not answer')
