@@ -2,6 +2,7 @@
 
 import fcntl
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,9 @@ def sqlite_connection(url: URL) -> Iterator[Connection]:
     # Without foreign keys: to change a table is to copy, drop and rename it, and the drop must not cascade.
     engine = create_engine(url, poolclass=NullPool, connect_args={'isolation_level': None, 'timeout': 60})
     event.listen(engine, 'begin', begin_immediate)
-    with engine.connect() as connection:
+    with engine.connect() as connection, warnings.catch_warnings():
+        # What SQLAlchemy cannot read of an index of the users does not matter to the copying of other tables.
+        warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
         yield connection
         broken = connection.exec_driver_sql('PRAGMA foreign_key_check').all()
         if broken:

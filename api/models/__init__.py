@@ -1,9 +1,10 @@
 """Tables: columns, constraints and indexes. Importing this package knows them all."""
 
 from api.models.follows import Follow
-from api.models.posts import Post
+from api.models.likes import Like
+from api.models.posts import Post, PostVersion
 from api.models.tokens import Token
 from api.models.totals import Total
 from api.models.users import User
 
-__all__ = ['Follow', 'Post', 'Token', 'Total', 'User']
+__all__ = ['Follow', 'Like', 'Post', 'PostVersion', 'Token', 'Total', 'User']

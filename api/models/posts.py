@@ -1,19 +1,42 @@
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from api.database import Base
 
 
 class Post(Base):
-    """What a user wrote. The newest has the highest id."""
+    """What a user wrote. The newest has the highest id: they are given out in the order of the commits."""
 
     __tablename__ = 'posts'
 
     id: Mapped[int] = mapped_column(primary_key=True)
     author_id: Mapped[int] = mapped_column(ForeignKey('users.id', ondelete='CASCADE'))
+    reply_to_id: Mapped[int | None] = mapped_column(ForeignKey('posts.id', ondelete='SET NULL'))
     text: Mapped[str] = mapped_column(String(280))
     created_at: Mapped[datetime]
+    edited_at: Mapped[datetime | None]
+    like_count: Mapped[int] = mapped_column(server_default='0')
+    reply_count: Mapped[int] = mapped_column(server_default='0')
 
-    __table_args__ = (Index(None, 'author_id', 'id'), {'sqlite_autoincrement': True})
+    __table_args__ = (
+        Index(None, 'author_id', 'id'),
+        Index(None, 'reply_to_id', 'id'),
+        CheckConstraint('like_count >= 0', name='like_count'),
+        CheckConstraint('reply_count >= 0', name='reply_count'),
+        {'sqlite_autoincrement': True},
+    )
+
+
+class PostVersion(Base):
+    """A text that a post had before it was edited."""
+
+    __tablename__ = 'post_versions'
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    post_id: Mapped[int] = mapped_column(ForeignKey('posts.id', ondelete='CASCADE'))
+    text: Mapped[str] = mapped_column(String(280))
+    written_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, 'post_id', 'id'), {'sqlite_autoincrement': True})

@@ -1,0 +1,24 @@
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from api.database import Base
+
+
+class Like(Base):
+    """That a user likes a post. The newest has the highest id."""
+
+    __tablename__ = 'likes'
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey('users.id', ondelete='CASCADE'))
+    post_id: Mapped[int] = mapped_column(ForeignKey('posts.id', ondelete='CASCADE'))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint('user_id', 'post_id'),
+        Index(None, 'user_id', 'id'),
+        Index(None, 'post_id', 'id'),
+        {'sqlite_autoincrement': True},
+    )
