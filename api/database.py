@@ -53,6 +53,7 @@ class Base(DeclarativeBase):
 def engine_options(url: str, connections: int) -> dict[str, Any]:
     """The arguments of `create_engine` for a database and that many threads: every wait has a bound."""
     options: dict[str, Any] = {
+        'hide_parameters': True,  # which are in messages otherwise, and those in logs
         'pool_timeout': SECONDS_TO_WAIT_FOR_A_CONNECTION,
         'pool_size': connections,
         'max_overflow': 0,

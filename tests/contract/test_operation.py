@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
 
 from api.app import create_app
 from api.edge.logs import configure_logs
@@ -160,6 +162,12 @@ def test_no_secret_is_logged(
     assert 'Traceback' in logged
     assert secret not in logged
     assert token not in logged
+
+
+def test_errors_of_the_database_do_not_tell_its_parameters(app: Flask) -> None:
+    with app.app_context(), pytest.raises(StatementError) as error:
+        db.session.execute(text('SELECT :secret FROM nowhere'), {'secret': 'unlikely7secret'})
+    assert 'unlikely7secret' not in str(error.value)
 
 
 def make_user_fails(anonymous: Client, password: str) -> int:
