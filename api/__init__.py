@@ -1,5 +1,5 @@
 """
-Users, followers and tokens: the back end of a microblog, for clients that you write.
+Users, posts, likes and feeds: the back end of a microblog, for clients that you write.
 
 ## First steps
 
@@ -15,6 +15,9 @@ enter the token under *token_auth*.
 A collection comes in pages: `?page=2&per_page=25`. `_meta` counts, `_links` lead on. Follow `_links.next` until it
 is null: that costs the same on the last page as on the first. A walk that begins with `?after=` (empty) sees everything
 that is there throughout exactly once, also while others come and go.
+
+Posts come in timelines, which are collections without numbers: `_links.next` leads on, and the link to what is newer is
+always there (`prev`; in replies, which are in the order of time, `next`). Ask it again and again to learn what is new.
 
 ## Errors
 

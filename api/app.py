@@ -15,6 +15,8 @@ from api.edge.urls import IdConverter
 from api.extensions import db, keyring, passwords
 from api.routes.docs import docs
 from api.routes.health import health
+from api.routes.me import me
+from api.routes.posts import posts
 from api.routes.tokens import tokens
 from api.routes.users import users
 from config import Settings, read_settings
@@ -46,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     log_requests(app)
     add_headers(app)
     render_errors(app)
-    for blueprint in (users, tokens, health, docs):
+    for blueprint in (users, me, posts, tokens, health, docs):
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app

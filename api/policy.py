@@ -3,3 +3,7 @@
 
 def may_change_account(actor_id: int, user_id: int) -> bool:
     return actor_id == user_id
+
+
+def may_change_post(actor_id: int, author_id: int) -> bool:
+    return actor_id == author_id

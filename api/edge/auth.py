@@ -14,9 +14,10 @@ from api.clock import utcnow
 from api.edge.transaction import reading
 from api.errors import ApiError
 from api.extensions import passwords
-from api.policy import may_change_account
+from api.policy import may_change_account, may_change_post
+from api.queries.posts import author_of
 from api.queries.tokens import find_caller
-from api.queries.users import get_user_by_name
+from api.queries.users import folded, get_user_by_name
 
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -58,10 +59,8 @@ class Caller(NamedTuple):
 def verify_password(username: str, password: str) -> Caller | None:
     if not (username and password):
         return None
-    # What is not ASCII is nobody's name, but lower() could make it one. NUL the database would refuse.
-    name = username.lower() if username.isascii() and username.isprintable() else ''
     with reading() as connection:
-        user = get_user_by_name(name).only(('id', 'password_hash', 'last_seen')).first(connection)
+        user = get_user_by_name(folded(username)).only(('id', 'password_hash', 'last_seen')).first(connection)
     if not passwords.verify(user.password_hash if user else None, password) or user is None:
         return None
     with reading() as connection:
@@ -96,6 +95,22 @@ def token_auth_failed(status: int) -> NoReturn:
 def current_user() -> Caller:
     """The caller, in a view with `@authenticate`."""
     return cast(Caller, g.flask_httpauth_user)
+
+
+def own_post(view: Callable[P, R]) -> Callable[P, R]:
+    """Lets only the author of the post in the URL pass. Above `@body`, whose errors come later."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        with reading() as connection:
+            post = author_of(kwargs['id']).first(connection)
+        if post is None:
+            raise ApiError(404)
+        if not may_change_post(current_user().id, post.author_id):
+            raise ApiError(403)
+        return view(*args, **kwargs)
+
+    return guarded
 
 
 def own_account(view: Callable[P, R]) -> Callable[P, R]:

@@ -25,6 +25,8 @@ PROBLEM = 'application/problem+json'
 SECONDS_UNTIL_RETRY = 5
 PAGES = {HTTPStatus.NOT_FOUND: '404.html', HTTPStatus.INTERNAL_SERVER_ERROR: '500.html'}
 
+NO_CONTENT = '', 204
+
 log = logging.getLogger(__name__)
 error_schema, problem_schema = ErrorSchema(), ProblemSchema()
 
@@ -51,6 +53,13 @@ def response(
         return cast(Callable[..., Any], apifairy_response(instance, status_code)(fetch))
 
     return decorate
+
+
+def found(query: Query) -> tuple[str, int]:
+    """204 where the query has a row, else 404."""
+    if query.first() is None:
+        raise ApiError(404)
+    return NO_CONTENT
 
 
 def one(query: Query, members: tuple[str, ...]) -> Any:

@@ -67,12 +67,13 @@ class Query:
 class Listing:
     """A collection: its rows, the column that orders them and never repeats, and the query that counts them.
 
-    The count gives no row where the collection does not exist.
+    The count gives no row where the collection does not exist. A timeline, which nobody counts, has a query that gives
+    some row where it does, or none at all where it always does.
     """
 
     rows: Query
     order: Order
-    total: Query
+    total: Query | None
 
     @property
     def descending(self) -> bool:
@@ -126,15 +127,19 @@ def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
     return bind
 
 
-def listing(order: Order, total: Callable[..., Query]) -> Callable[[Callable[..., AnySelect]], Callable[..., Listing]]:
-    """Like `query`, for collections: `total` is a query that takes the same arguments."""
+def listing(
+    order: Order, total: Callable[..., Query] | None = None, kind: type[Listing] = Listing
+) -> Callable[[Callable[..., AnySelect]], Callable[..., Listing]]:
+    """Like `query`, for collections: `total` is a query that takes some of the same arguments, by their names."""
+    taken = list(inspect.signature(total).parameters) if total else []
 
     def decorate(function: Callable[..., AnySelect]) -> Callable[..., Listing]:
-        rows = query(function)
+        bind_rows = query(function)
 
         @wraps(function)
         def bind(*values: Any) -> Listing:
-            return Listing(rows(*values), order, total(*values))
+            rows = bind_rows(*values)
+            return kind(rows, order, total(*(rows.arguments[name] for name in taken)) if total else None)
 
         return bind
 

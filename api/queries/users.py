@@ -22,8 +22,13 @@ def get_own_user(id: Any) -> AnySelect:
 
 @query
 def get_user_by_name(name: Any) -> AnySelect:
-    """name: in lower case."""
+    """name: as `folded` gives it."""
     return select(*EVERYTHING).where(func.lower(User.username) == name)
+
+
+def folded(username: str) -> str:
+    """The name without regard to case. What is not ASCII is nobody's name, but lower() could make it one."""
+    return username.lower() if username.isascii() and username.isprintable() else ''
 
 
 @query
@@ -44,6 +49,17 @@ def following_total(id: Any) -> AnySelect:
 @listing(order=User.id, total=user_total)
 def all_users() -> AnySelect:
     return select(*EVERYTHING)
+
+
+@query
+def name_total(name: Any) -> AnySelect:
+    return select(func.count()).where(func.lower(User.username) == name)
+
+
+@listing(order=User.id, total=name_total)
+def users_named(name: Any) -> AnySelect:
+    """The one user of that name, or nobody. name: as `folded` gives it."""
+    return select(*EVERYTHING).where(func.lower(User.username) == name)
 
 
 @listing(order=Follow.id.desc(), total=follower_total)

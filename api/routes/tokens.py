@@ -5,7 +5,7 @@ from flask import Blueprint
 
 from api.actions.tokens import IssuedToken, issue_token, revoke_token
 from api.edge.auth import basic_auth, current_user, token_auth
-from api.edge.rendering import response
+from api.edge.rendering import NO_CONTENT, response
 from api.schemas.tokens import TokenSchema
 
 tokens = Blueprint('tokens', __name__, url_prefix='/api/tokens')
@@ -30,4 +30,4 @@ def delete() -> tuple[str, int]:
     It ends at once: the next request with it is refused.
     """
     revoke_token(token_id=current_user().token_id)
-    return '', 204
+    return NO_CONTENT

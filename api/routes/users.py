@@ -10,8 +10,11 @@ from api.edge.auth import current_user, own_account, token_auth
 from api.edge.bodies import MERGE_PATCH
 from api.edge.paging import paginated
 from api.edge.rendering import response
+from api.edge.timelines import timeline
+from api.queries.posts import liked_by, posts_by
 from api.queries.query import Listing, Query
-from api.queries.users import all_users, followed_by, followers_of, get_own_user, get_user
+from api.queries.users import all_users, folded, followed_by, followers_of, get_own_user, get_user, users_named
+from api.schemas.posts import PostTimelineSchema
 from api.schemas.users import (
     NewUserSchema,
     OwnUserSchema,
@@ -19,6 +22,7 @@ from api.schemas.users import (
     UserChangesSchema,
     UserCollectionSchema,
     UserSchema,
+    UsersRequestSchema,
 )
 
 users = Blueprint('users', __name__, url_prefix='/api/users')
@@ -37,13 +41,13 @@ def create(registration: dict[str, Any]) -> Query:
 
 @users.get('')
 @authenticate(token_auth)
-@paginated(UserCollectionSchema)
-def index() -> Listing:
+@paginated(UserCollectionSchema, UsersRequestSchema)
+def index(username: str | None = None) -> Listing:
     """List users
 
-    By id: those who registered first come first.
+    By id: those who registered first come first. With `username` the one of that name, or nobody.
     """
-    return all_users()
+    return all_users() if username is None else users_named(folded(username))
 
 
 @users.get('/<int:id>')
@@ -111,3 +115,27 @@ def following(id: int) -> Listing:
     The newest come first.
     """
     return followed_by(id)
+
+
+@users.get('/<int:id>/posts')
+@authenticate(token_auth)
+@timeline(PostTimelineSchema)
+@other_responses({404: 'No such user.'})
+def posts(id: int) -> Listing:
+    """List a user's posts
+
+    The newest first.
+    """
+    return posts_by(id, current_user().id)
+
+
+@users.get('/<int:id>/likes')
+@authenticate(token_auth)
+@timeline(PostTimelineSchema)
+@other_responses({404: 'No such user.'})
+def likes(id: int) -> Listing:
+    """List what a user likes
+
+    The latest like first.
+    """
+    return liked_by(id, current_user().id)

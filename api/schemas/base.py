@@ -14,7 +14,7 @@ from sqlalchemy import String
 
 from api.database import UTCDateTime
 from api.schemas.dump import CompiledDump
-from api.schemas.links import Links
+from api.schemas.links import FromRecord
 
 
 class Text(fields.String):
@@ -63,7 +63,7 @@ class Schema(SQLAlchemySchema):
         """The members that a record needs to be dumped whole."""
         names: dict[str, None] = {}
         for name, field in self.dump_fields.items():
-            names.update(dict.fromkeys(field.members if isinstance(field, Links) else [field.attribute or name]))
+            names.update(dict.fromkeys(field.members if isinstance(field, FromRecord) else [field.attribute or name]))
         return tuple(names)
 
     def load(self, *args: Any, **kwargs: Any) -> Any:

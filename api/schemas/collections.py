@@ -29,7 +29,27 @@ class ClampedInteger(fields.Integer):
         return max(self.minimum, min(self.maximum, int(match[1] + (match[2].lstrip('0')[:20] or '0'))))
 
 
-class PageRequestSchema(RequestSchema):
+PER_PAGE = ClampedInteger(
+    default=10,
+    minimum=1,
+    maximum=MAX_PER_PAGE,
+    metadata={'description': f'Items a page, from 1 to {MAX_PER_PAGE}. What is out of range gives the nearest.'},
+)
+
+
+class TimelineRequestSchema(RequestSchema):
+    """Which part of a timeline."""
+
+    per_page = PER_PAGE
+    after = fields.String(
+        metadata={'description': 'The position to go on behind, as a link gives it; empty: from the first item.'}
+    )
+    before = fields.String(
+        metadata={'description': 'The position to go back from, as a link gives it; empty: from the last item.'}
+    )
+
+
+class PageRequestSchema(TimelineRequestSchema):
     """Which page of a collection."""
 
     page = ClampedInteger(
@@ -37,23 +57,9 @@ class PageRequestSchema(RequestSchema):
         minimum=1,
         maximum=MAX_PAGE,
         metadata={
-            'description': 'The page, from 1. What is not a number gives the default, what is out of range the nearest.'
+            'description': 'The page, from 1. What is not a number gives the default, what is out of range the '
+            'nearest. With `after` or `before` it only counts.'
         },
-    )
-    per_page = ClampedInteger(
-        default=10,
-        minimum=1,
-        maximum=MAX_PER_PAGE,
-        metadata={'description': f'Items a page, from 1 to {MAX_PER_PAGE}, in the same forgiving way.'},
-    )
-    after = fields.String(
-        metadata={
-            'description': 'The position to continue behind, as a `next` link gives it; empty: from the first item. '
-            'Where it is given it decides the rows, and `page` only counts.'
-        }
-    )
-    before = fields.String(
-        metadata={'description': 'The position to go back from, as a `prev` link gives it; empty: from the last item.'}
     )
 
 
@@ -90,3 +96,39 @@ class CollectionSchema(ResponseSchema):
     items = fields.Nested(ResponseSchema, many=True)
     meta = fields.Nested(PageMetaSchema, data_key='_meta')
     links = fields.Nested(PageLinksSchema, data_key='_links')
+
+
+class TimelineMetaSchema(ResponseSchema):
+    """How many items a page has at most."""
+
+    per_page = fields.Integer(metadata={'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
+
+
+class TimelineLinksSchema(ResponseSchema):
+    """This page and its neighbours. The one to what is newer is always there, so that it can be polled."""
+
+    self = fields.String(metadata={'format': 'uri-reference', 'examples': ['/api/posts?per_page=10']})
+    next = fields.String(
+        allow_none=True,
+        metadata={
+            'description': 'What follows in the order of the timeline.',
+            'format': 'uri-reference',
+            'examples': ['/api/posts?per_page=10&after=AAAAAAAAAHsQp0NWhOm_Xw'],
+        },
+    )
+    prev = fields.String(
+        allow_none=True,
+        metadata={
+            'description': 'What comes before in the order of the timeline.',
+            'format': 'uri-reference',
+            'examples': ['/api/posts?per_page=10&before=AAAAAAAAAITQQ2Ihm0rRzg'],
+        },
+    )
+
+
+class TimelineSchema(ResponseSchema):
+    """The base of the pages of timelines: collections without numbers."""
+
+    items = fields.Nested(ResponseSchema, many=True)
+    meta = fields.Nested(TimelineMetaSchema, data_key='_meta')
+    links = fields.Nested(TimelineLinksSchema, data_key='_links')

@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from api.schemas.links import Links
+from api.schemas.links import FromRecord
 
 Dump = Callable[[Any], Any]
 
@@ -29,15 +29,16 @@ class CompiledDump:
 
     def __call__(self, record: Any) -> Any:
         if isinstance(record, Mapping):
-            return self._plan(tuple(record))(tuple(record.values()))
+            return self.plan(tuple(record))(tuple(record.values()))
         members = getattr(record, '_fields', None)
-        return self._plan(members)(record) if members else self.schema.dump(record)
+        return self.plan(members)(record) if members else self.schema.dump(record)
 
     def many(self, records: Sequence[Any]) -> list[Any]:
         """Dumps records that all have the members of the first, which are named tuples."""
-        return list(map(self._plan(records[0]._fields), records)) if records else []
+        return list(map(self.plan(records[0]._fields), records)) if records else []
 
-    def _plan(self, members: tuple[str, ...]) -> Dump:
+    def plan(self, members: tuple[str, ...]) -> Dump:
+        """The function for records with these members, in this order."""
         try:
             return self._plans[members]
         except KeyError:
@@ -50,7 +51,7 @@ class CompiledDump:
         keys: list[str] = []
         for name, field in self.schema.dump_fields.items():
             source = field.attribute or name
-            if source not in index and not isinstance(field, Links):
+            if source not in index and not isinstance(field, FromRecord):
                 continue
             key = field.data_key or name
             keys.append(key)
@@ -79,17 +80,12 @@ def has_dump_hooks(schema: Schema) -> bool:
 
 def compile_field(field: fields.Field[Any], source: str, index: Mapping[str, int]) -> Dump | None:
     """A function of the whole record for a field that is not plain; None for one that only marshmallow knows."""
-    if isinstance(field, Links):
-        return compile_links(field, index)
+    if isinstance(field, FromRecord):
+        return field.compiled(index)
     if type(field) is fields.Nested:
         dump, place = CompiledDump(field.schema), index[source]
         return (lambda record: dump.many(record[place])) if field.many else (lambda record: dump(record[place]))
     return None
-
-
-def compile_links(field: Links, index: Mapping[str, int]) -> Dump:
-    expanders = [(relation, template.compiled(index)) for relation, template in field.templates.items()]
-    return lambda record: {relation: expand(record) for relation, expand in expanders}
 
 
 def assemble(keys: Sequence[str], plain: Mapping[str, int], made: Mapping[str, Dump]) -> Dump:

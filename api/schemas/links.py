@@ -1,6 +1,7 @@
 """Links as a typed field: URL templates that are taken apart once, when the schema is declared."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any
@@ -17,28 +18,34 @@ EXAMPLES = {'email': 'susan@example.com'}
 
 
 class UrlTemplate:
-    """A URL with members of a row in braces: '/api/users/{id}'. A conversion follows a colon: '{email:sha256}'."""
+    """A URL with members of a row in braces: '/api/users/{id}'.
+
+    A conversion follows a colon: '{email:sha256}'. With a question mark, '{reply_to_id?}', null gives no URL but null.
+    """
 
     def __init__(self, template: str):
         self.template = template
         self.members: tuple[str, ...] = ()
         self._conversions: tuple[Callable[[Any], str], ...] = ()
         self._format = ''
+        self.nullable = '?}' in template
         for literal, member, conversion, _ in Formatter().parse(template):
             self._format += literal.replace('%', '%%')
             if member is not None:
                 self._format += '%s'
-                self.members += (member,)
+                self.members += (member.rstrip('?'),)
                 self._conversions += (CONVERSIONS[conversion or ''],)
 
-    def expand(self, values: tuple[Any, ...]) -> str:
+    def expand(self, values: tuple[Any, ...]) -> str | None:
         """The URL for the values of `members`, in their order."""
+        if self.nullable and None in values:
+            return None
         return self._format % tuple(convert(value) for convert, value in zip(self._conversions, values, strict=True))
 
-    def compiled(self, index: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str]:
+    def compiled(self, index: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str | None]:
         """The same as a function of a whole row, whose members stand at the places that `index` tells."""
         places = [index[member] for member in self.members]
-        if len(places) == 1:
+        if len(places) == 1 and not self.nullable:
             (place,), (convert,), form = places, self._conversions, self._format
             if convert is str:
                 return lambda row: form % row[place]
@@ -53,13 +60,26 @@ class LinksShape(Schema):
         unknown = EXCLUDE
 
 
-class Links(fields.Nested):
+class FromRecord:
+    """A field that is made of several members of a record, wherever its own name is not one of them."""
+
+    _CHECK_ATTRIBUTE = False
+
+    @property
+    @abstractmethod
+    def members(self) -> list[str]:
+        """The members that it needs."""
+
+    @abstractmethod
+    def compiled(self, index: Mapping[str, int]) -> Callable[[Any], Any]:
+        """A function of the record, whose members stand at the places that `index` tells."""
+
+
+class Links(FromRecord, fields.Nested):
     """An object of links, each a template over the object that is dumped.
 
     `Links('UserLinks', self='/api/users/{id}')`: the first argument names the shape in the documentation.
     """
-
-    _CHECK_ATTRIBUTE = False
 
     def __init__(self, name: str, /, **templates: str):
         self.templates = {relation: UrlTemplate(template) for relation, template in templates.items()}
@@ -68,16 +88,20 @@ class Links(fields.Nested):
 
     @property
     def members(self) -> list[str]:
-        """The members of a row that the templates need."""
         return list(dict.fromkeys(member for template in self.templates.values() for member in template.members))
 
-    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str]:  # type: ignore[override]
+    def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> dict[str, str | None]:  # type: ignore[override]
         return {
             relation: template.expand(tuple(utils.get_value(obj, member) for member in template.members))
             for relation, template in self.templates.items()
         }
 
+    def compiled(self, index: Mapping[str, int]) -> Callable[[Any], Any]:
+        expanders = [(relation, template.compiled(index)) for relation, template in self.templates.items()]
+        return lambda record: {relation: expand(record) for relation, expand in expanders}
+
 
 def link_field(template: UrlTemplate) -> fields.Field[Any]:
     example = template.expand(tuple(EXAMPLES.get(member, 123) for member in template.members))
-    return fields.String(required=True, metadata={'format': 'uri-reference', 'examples': [example]})
+    metadata = {'format': 'uri-reference', 'examples': [example]}
+    return fields.String(required=True, allow_none=template.nullable, metadata=metadata)

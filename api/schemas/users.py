@@ -9,7 +9,7 @@ from api.errors import ApiError
 from api.extensions import passwords
 from api.models import User
 from api.schemas.base import RequestSchema, ResponseSchema, Text
-from api.schemas.collections import CollectionSchema
+from api.schemas.collections import CollectionSchema, PageRequestSchema
 from api.schemas.links import Links
 
 USERNAME = r'[A-Za-z][A-Za-z0-9_.-]*'
@@ -17,6 +17,7 @@ ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 LABEL = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 # Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
 EMAIL = rf'{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*'
+AVATAR = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
 MISSING = 'must include username, email and password fields'
 
 username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
@@ -49,7 +50,8 @@ class OwnUserSchema(ResponseSchema):
         self='/api/users/{id}',
         followers='/api/users/{id}/followers',
         following='/api/users/{id}/following',
-        avatar='https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128',
+        posts='/api/users/{id}/posts',
+        avatar=AVATAR,
     )
 
 
@@ -64,6 +66,17 @@ class UserCollectionSchema(CollectionSchema):
     """A page of users."""
 
     items = fields.Nested(UserSchema, many=True)
+
+
+class UsersRequestSchema(PageRequestSchema):
+    """Which users, and which page of them."""
+
+    username = fields.String(
+        metadata={
+            'description': 'The one of this name, without regard to case; nobody where there is none.',
+            'examples': ['susan'],
+        }
+    )
 
 
 class ProfileSchema(OwnUserSchema):

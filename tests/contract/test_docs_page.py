@@ -92,6 +92,28 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
         call(operation_id, 200, id=user_id)
     assert 'Hello!' in call('users_update', 200, {'about_me': 'Hello!'}, id=user_id)
     assert 'Hello again!' in call('users_patch', 200, {'about_me': 'Hello again!'}, id=user_id)
+    ben = {'username': 'ben', 'email': 'ben@example.com', 'password': PASSWORD}
+    ben_id = str(page.request.post(f'{url}/api/users', data=ben).json()['id'])
+    for operation_id in ('me_follow', 'me_following', 'me_unfollow'):
+        call(operation_id, 204, id=ben_id)
+    assert 'susan@example.com' in call('me_show', 200)
+    assert '"followed_by": false' in call('me_related', 200, id=ben_id)
+    post_id = str(json.loads(call('posts_create', 201, {'text': 'Good morning!'}))['id'])
+    assert 'Good evening!' in call('posts_update', 200, {'text': 'Good evening!'}, id=post_id)
+    assert 'Good night!' in call('posts_patch', 200, {'text': 'Good night!'}, id=post_id)
+    for operation_id in ('posts_like', 'posts_liked'):
+        call(operation_id, 204, id=post_id)
+    for operation_id in ('posts_show', 'posts_thread'):
+        assert 'Good night!' in call(operation_id, 200, id=post_id)
+    for operation_id in ('users_posts', 'users_likes'):
+        assert 'Good night!' in call(operation_id, 200, id=user_id)
+    for operation_id in ('posts_index', 'me_feed'):
+        assert 'Good night!' in call(operation_id, 200)
+    assert 'Good morning!' in call('posts_history', 200, id=post_id)
+    assert 'susan' in call('posts_likes', 200, id=post_id)
+    call('posts_replies', 200, id=post_id)
+    for operation_id in ('posts_unlike', 'posts_delete'):
+        call(operation_id, 204, id=post_id)
     call('health_alive', 200)
     call('health_ready', 200)
     call('tokens_delete', 204)
@@ -125,7 +147,10 @@ def try_out(page: Page, operation_id: str, status: int, body: dict[str, str] | N
     block = operation(page, operation_id)
     block.locator('.opblock-summary-control').click()
     for name, value in parameters.items():
-        block.locator(f'[data-param-name={name}] input').fill(value)
+        field = block.locator(f'[data-param-name={name}]')
+        if field.locator('.json-schema-array').count() and not field.locator('input').count():
+            field.get_by_role('button', name='Add').click()
+        field.locator('input').first.fill(value)
     if body is not None:
         block.locator('textarea').fill(json.dumps(body))
     block.get_by_role('button', name='Execute').click()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PASSWORD
 from tests.databases import dump
-from tests.routes.rows import log_in
+from tests.routes.rows import add_posts, log_in
 
 MERGE_PATCH = 'application/merge-patch+json'
 TAKES_A_BODY = [
@@ -414,3 +414,125 @@ def test_odd_accept_headers_are_not_a_fault(ana, send, value):
     for name in ('Accept', 'Accept-Language', 'If-None-Match', 'Range', 'Cookie', 'X-Request-ID', 'Forwarded'):
         assert send(ana, 'GET', '/api/users', headers={name: value}).status_code in (200, 304)
         assert send(ana, 'GET', '/api/users/0', headers={name: value}).status_code == 404
+
+
+# Posts, likes, follows and timelines
+
+TIMELINES = ['/api/posts', '/api/feed', '/api/users/{id}/posts', '/api/users/{id}/likes']
+TIMELINES += [f'/api/posts/{{post}}/{what}' for what in ('replies', 'thread', 'history')]
+OF_A_POST = ['', '/like', '/likes', '/replies', '/thread', '/history']
+POST_BODIES = [
+    ('POST', '/api/posts', 'application/json'),
+    ('PUT', '/api/posts/{post}', 'application/json'),
+    ('PATCH', '/api/posts/{post}', MERGE_PATCH),
+]
+
+
+@pytest.fixture
+def post(app, ana):
+    """The id of a post of ana's."""
+    return add_posts(app, ana.id, 1)[0]
+
+
+@pytest.fixture(params=POST_BODIES, ids=lambda route: route[0])
+def send_post(request, ana, post, send):
+    """`send_post(data)` sends a body where one of a post is taken."""
+    method, url, right_type = request.param
+
+    def send_one(data, content_type=right_type):
+        return send(ana, method, url.format(post=post), data=data, content_type=content_type)
+
+    send_one.fields = ['text', 'reply_to_id'] if method == 'POST' else ['text']
+    return send_one
+
+
+def post_with(field, text):
+    return json.dumps({'text': 'x', 'reply_to_id': None} | {field: 'HERE'}).replace('"HERE"', text).encode()
+
+
+NO_VALUES = ['0', '-1', '1.5', '1e300', '9' * 300, 'true', 'false', '[]', '["x"]', '{}', '{"x": 1}', '[null]', '[[[]]]']
+NO_VALUES += [r'"\u0000"', r'"\ud800"', r'"\udc00\ud800"', r'"\ud83d x"', '""', 'NaN', '1e999', '9' * 5000, '"\xff']
+NO_VALUES += ['9223372036854775808', '18446744073709551616', '-9223372036854775809', '"' + 'a' * 281 + '"']
+
+
+@pytest.mark.parametrize('text', NO_VALUES, ids=lambda text: ascii(text)[:24])
+def test_no_odd_value_is_taken_in_a_post(send_post, text):
+    for field in send_post.fields:
+        assert send_post(post_with(field, text)).status_code == 400, field
+
+
+@pytest.mark.parametrize(
+    'data', [b'[' * 50_000, b'{"text":' * 5_000, b'{"text": "' + b'a' * 60_000 + b'"}', b'', b'null']
+)
+def test_no_odd_body_is_taken_as_a_post(send_post, data):
+    begin = time.perf_counter()
+    assert send_post(data).status_code == 400
+    assert send_post(data, 'text/plain').status_code == 415
+    assert time.perf_counter() - begin < 2
+
+
+@pytest.mark.parametrize('name', ['id', '__proto__', '__class__', 'actor', 'author_id', 'liked', 'self', '', '\0'])
+def test_a_member_that_a_post_does_not_have_is_ignored(send_post, name):
+    for value in (None, 5, [], {}, '\0', 'x'):
+        answer = send_post(json.dumps({name: value, 'text': 'x'}).encode())
+        assert answer.status_code in (200, 201)
+        assert (answer.json['author']['username'], answer.json['liked']) == ('ana', False)
+
+
+@pytest.mark.parametrize(
+    'id', ['0', '9223372036854775807', '9223372036854775808', '18446744073709551616', '9' * 22, '9' * 5000, '-1', '%00']
+)
+def test_odd_ids_are_no_posts_and_nobodys(ana, anonymous, send, id):
+    for path in OF_A_POST:
+        assert send(ana, 'GET', f'/api/posts/{id}{path}').status_code == 404
+    for path in ('posts', 'likes'):
+        assert send(ana, 'GET', f'/api/users/{id}/{path}').status_code == 404
+    for method in ('GET', 'PUT', 'DELETE'):
+        assert send(ana, method, f'/api/posts/{id}/like').status_code == 404
+        assert send(ana, method, f'/api/me/following/{id}').status_code == 404
+        if id.isdigit():
+            assert send(anonymous, method, f'/api/posts/{id}').status_code == 401
+    assert send(ana, 'DELETE', f'/api/posts/{id}').status_code == 404
+    assert send(ana, 'PUT', f'/api/posts/{id}', json={'text': 'x'}).status_code == 404
+    assert send(ana, 'PATCH', f'/api/posts/{id}', data=b'{}', content_type=MERGE_PATCH).status_code == 404
+
+
+@pytest.mark.parametrize('value', ODD, ids=lambda value: value[:24])
+def test_odd_queries_of_timelines(ana, post, send, value):
+    for url in TIMELINES:
+        path = url.format(id=ana.id, post=post)
+        for query in (f'per_page={value}', f'page={value}', f'per_page={value}&after=', f'per_page={value}&before='):
+            assert send(ana, 'GET', f'{path}?{query}').status_code == 200, query
+        for parameter in ('after', 'before'):
+            assert send(ana, 'GET', f'{path}?{parameter}={value}').status_code == 400, path
+    assert send(ana, 'GET', f'/api/users?username={value}').status_code == 200
+    assert send(ana, 'GET', f'/api/me/relationships?id={value}').status_code in (200, 400)
+
+
+@pytest.mark.parametrize(
+    'query', ['?&&=&=x', '?per_page', '?' + 'a=1&' * 2000, '?per_page[]=1', '?%', '?%zz=%', '?per_page=1&per_page=x']
+)
+def test_no_query_of_a_timeline_is_refused(ana, post, send, query):
+    for url in TIMELINES:
+        assert send(ana, 'GET', url.format(id=ana.id, post=post) + query).status_code == 200
+    assert send(ana, 'GET', '/api/me/relationships' + query).status_code == 400
+
+
+@pytest.mark.parametrize('header', AUTHORIZATION[::4], ids=lambda header: ascii(header[:24]))
+def test_odd_credentials_are_401_for_posts_too(ana, anonymous, post, send, header):
+    wanted = [('GET', url.format(id=ana.id, post=post)) for url in TIMELINES]
+    wanted += [(method, f'/api/posts/{post}/like') for method in ('GET', 'PUT', 'DELETE')]
+    wanted += [(method, '/api/me/following/1') for method in ('GET', 'PUT', 'DELETE')]
+    wanted += [(method, f'/api/posts/{post}') for method in ('GET', 'PUT', 'PATCH', 'DELETE')]
+    wanted += [('POST', '/api/posts'), ('GET', '/api/me'), ('GET', '/api/me/relationships?id=1')]
+    for method, url in wanted:
+        answer = send(anonymous, method, url, headers={'Authorization': header})
+        assert (answer.status_code, answer.data) == (401, b'{"error":"Unauthorized"}')
+
+
+@pytest.mark.parametrize('url', ['/api/posts', '/api/posts/{post}', '/api/posts/{post}/like', '/api/me/following/{id}'])
+@pytest.mark.parametrize('logged_in', [True, False])
+def test_no_method_is_a_fault_at_posts(ana, anonymous, post, send, url, logged_in):
+    for method in METHODS:
+        for others in ({}, {'data': b'{', 'content_type': 'application/json'}, {'data': b'\xff' * 70_000}):
+            send(ana if logged_in else anonymous, method, url.format(id=ana.id, post=post), **others)

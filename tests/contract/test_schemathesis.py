@@ -16,6 +16,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
 
+from api.actions.posts import write_post
 from api.actions.tokens import issue_token
 from api.actions.users import register_user
 from api.edge.paging import sealed
@@ -28,19 +29,27 @@ UNIQUE, POSITIONS = ('username', 'email'), ('after', 'before')
 
 @pytest.fixture
 def api(app: Flask, server: Server) -> Iterator[schemathesis.BaseSchema]:
-    """The API as schemathesis sees it. Ana gets tokens by her password; ben, who changes his name, uses one."""
+    """The API as schemathesis sees it. Ana gets tokens by her password; ben, who changes his name, uses one.
+
+    Both have a post. Ben changes his; ana's, which he cannot delete, is what he answers.
+    """
     with app.app_context():
-        for name in ('ana', 'ben'):
-            user_id = register_user(username=name, email=f'{name}@example.com', password=PASSWORD)
+        (other_id, answered_id), (user_id, post_id) = (with_post(name) for name in ('ana', 'ben'))
         db.session.commit()
     url = f'http://127.0.0.1:{server.port}/apispec.json'
-    api = schemathesis.openapi.from_url(url, config=configuration(user_id))
+    api = schemathesis.openapi.from_url(url, config=configuration(user_id, post_id))
     give_credentials(api, app, user_id)
-    with giving_what_no_schema_tells(app):
+    with giving_what_no_schema_tells(app, user_id, other_id, answered_id):
         yield api
 
 
-def configuration(user_id: int) -> SchemathesisConfig:
+def with_post(name: str) -> tuple[int, int]:
+    """A new user's id, and that of their post."""
+    user_id = register_user(username=name, email=f'{name}@example.com', password=PASSWORD)
+    return user_id, write_post(actor=user_id, text='Hello, world!')['id']
+
+
+def configuration(user_id: int, post_id: int) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict(
         {
             'continue-on-failure': True,
@@ -48,8 +57,9 @@ def configuration(user_id: int) -> SchemathesisConfig:
             'phases': {'stateful': {'generation': {'max-examples': 20}}},
             # Another id than one's own is 403, whatever the body.
             'operations': [
-                {'include-operation-id': name, 'parameters': {'path.id': user_id}}
-                for name in ('users_update', 'users_patch')
+                {'include-operation-id': name, 'parameters': {'path.id': id}}
+                for kind, id in (('users', user_id), ('posts', post_id))
+                for name in (f'{kind}_update', f'{kind}_patch')
             ],
         }
     )
@@ -73,17 +83,24 @@ def give_credentials(api: schemathesis.BaseSchema, app: Flask, user_id: int) -> 
 
 
 @contextmanager
-def giving_what_no_schema_tells(app: Flask) -> Iterator[None]:
-    """Positions that were given out for the path, and names that nobody has: no others are taken."""
+def giving_what_no_schema_tells(app: Flask, user_id: int, other_id: int, answered_id: int) -> Iterator[None]:
+    """Positions that were given out for the path, names that nobody has, a post to answer that there is, and somebody
+    else to follow: no others are taken.
+    """
     numbers = count()
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+        # The web server refuses it where it makes no sense, before there is an operation.
+        case.headers.pop('Transfer-Encoding', None)
         if not case.meta.generation.mode.is_positive:
             return
+        if '/following/' in case.path and case.path_parameters['id'] in (user_id, str(user_id)):
+            case.path_parameters['id'] = other_id
         with app.test_request_context(case.formatted_path):
             case.query |= {name: sealed(next(numbers)) for name in POSITIONS if case.query.get(name)}
         if isinstance(case.body, dict):
             case.body |= {name: fresh(case.body[name], next(numbers)) for name in UNIQUE if name in case.body}
+            case.body |= {name: answered_id for name in ('reply_to_id',) if case.body.get(name)}
 
     schemathesis.hook(before_call)
     yield

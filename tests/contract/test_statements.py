@@ -7,7 +7,7 @@ import pytest
 
 from api.clock import utcnow
 from tests.conftest import PASSWORD
-from tests.routes.rows import LONG_AGO, add_follows, add_users, log_in, set_last_seen
+from tests.routes.rows import LONG_AGO, add_follows, add_likes, add_posts, add_users, log_in, set_last_seen
 
 COLUMNS = {'id', 'username', 'email', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count'}
 CALLER = {'id', 'username', 'last_seen', 'token_id'}
@@ -204,3 +204,99 @@ def test_only_a_log_in_reads_a_password_hash_and_only_a_registration_writes_one(
     assert [text.split()[:2] for text in holding] == [['INSERT', 'INTO'], ['SELECT', 'users.id,']]
     reads = [text for text in sent if text.startswith('SELECT')]
     assert [text for text in reads if 'created_at' in text or '*' in text] == []
+
+
+# Posts and timelines
+
+
+AUTHORED = {'id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'author_id', 'reply_to_id'}
+
+
+@pytest.fixture
+def bea(app):
+    return log_in(app, 'bea')
+
+
+@pytest.fixture
+def post(app, ana, bea):
+    """The id of a post of ana's, who follows bea; with 120 replies of hers, likes, and earlier texts."""
+    (id,) = add_posts(app, ana.id, 1)
+    replies = add_posts(app, bea.id, 120, reply_to=id)
+    add_likes(app, [(ana.id, reply) for reply in replies] + [(ana.id, id), (bea.id, id)])
+    add_follows(app, [(ana.id, bea.id)])
+    for text in ('second', 'third'):
+        assert ana.put(f'/api/posts/{id}', json={'text': text}).status_code == 200
+    return id
+
+
+TIMELINES = [
+    ('/api/posts', 2),
+    ('/api/feed', 2),
+    ('/api/users/{bea}/posts', 3),
+    ('/api/users/{ana}/likes', 3),
+    ('/api/posts/{post}/replies', 3),
+    ('/api/posts/{post}/thread', 3),
+    ('/api/posts/{post}/history', 3),
+    ('/api/posts/{post}/likes', 3),
+]
+
+
+def test_a_post_costs_two_statements(ana, bea, post, statements_of):
+    for client in (ana, bea):
+        sent = statements_of(lambda client=client: client.get(f'/api/posts/{post}'))
+        assert kinds(sent) == ['SELECT'] * 2
+        assert 'password_hash' not in sent[1]
+        assert all(column in sent[1] for column in AUTHORED)
+
+
+@pytest.mark.parametrize(('path', 'most'), TIMELINES)
+def test_a_page_of_a_timeline_costs_no_more_whatever_its_size(ana, bea, post, statements_of, path, most):
+    url = path.format(ana=ana.id, bea=bea.id, post=post)
+    for per_page in (1, 10, 100):
+        first = f'{url}?per_page={per_page}'
+        links = ana.get(first).json['_links']
+        for each in (first, f'{first}&after=', f'{first}&before=', links['next'], links['prev']):
+            if each:
+                sent = statements_of(lambda each=each: ana.get(each))
+                assert set(kinds(sent)) <= {'SELECT', 'WITH'}, each
+                assert len(sent) == most, each
+                assert 'password_hash' not in ''.join(sent)
+
+
+def test_a_new_post_costs_four_statements_at_most(ana, post, statements_of):
+    for body, cost in (({'text': 'x'}, 3), ({'text': 'x', 'reply_to_id': post}, 4)):
+        sent = statements_of(lambda body=body: ana.post('/api/posts', json=body))
+        assert len(sent) == cost
+        assert kinds(writes(sent))[-1] == 'INSERT'
+
+
+def test_what_other_writes_cost(app, ana, bea, post, statements_of):
+    """Not promised, but nothing of it may grow unnoticed. The first of each pair changes something, the second not."""
+    (other,) = add_users(app, 1)
+    like, follow, url = f'/api/posts/{post}/like', f'/api/me/following/{other}', f'/api/posts/{post}'
+    add_posts(app, ana.id, 1)
+    ana.delete(like)
+    costs = [
+        (lambda: ana.put(like), 5),
+        (lambda: ana.put(like), 4),
+        (lambda: ana.get(like), 2),
+        (lambda: ana.delete(like), 4),
+        (lambda: ana.delete(like), 3),
+        (lambda: ana.put(follow), 5),
+        (lambda: ana.put(follow), 3),
+        (lambda: ana.get(follow), 2),
+        (lambda: ana.delete(follow), 5),
+        (lambda: ana.delete(follow), 3),
+        (lambda: ana.put(url, json={'text': 'fourth'}), 6),
+        (lambda: ana.put(url, json={'text': 'fourth'}), 4),
+        (lambda: ana.get('/api/me'), 2),
+        (lambda: ana.get(f'/api/me/relationships?id={other}&id={bea.id}'), 2),
+        (lambda: ana.get('/api/users?username=bea'), 3),
+        (lambda: ana.delete(url), 6),
+    ]
+    costly = [
+        (place, len(sent), cost)
+        for place, (request, cost) in enumerate(costs)
+        if len(sent := statements_of(request)) > cost
+    ]
+    assert costly == []

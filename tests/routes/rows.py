@@ -8,6 +8,8 @@ from functools import cache
 from flask import Flask
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
+from api.actions.likes import like_post
+from api.actions.posts import write_post
 from api.actions.tokens import issue_token
 from api.clock import utcnow
 from api.extensions import db, passwords
@@ -94,4 +96,20 @@ def remove_user(app: Flask, id: int) -> None:
 def set_last_seen(app: Flask, id: int, moment: datetime | None) -> None:
     with app.app_context():
         db.session.execute(update(User).where(User.id == id).values(last_seen=moment))
+        db.session.commit()
+
+
+def add_posts(app: Flask, author: int, number: int, text: str = 'post', reply_to: int | None = None) -> list[int]:
+    """Posts 'post 0', 'post 1', ... Returns their ids, the oldest first."""
+    with app.app_context():
+        ids = [write_post(actor=author, text=f'{text} {n}', reply_to_id=reply_to)['id'] for n in range(number)]
+        db.session.commit()
+    return ids
+
+
+def add_likes(app: Flask, pairs: Sequence[tuple[int, int]]) -> None:
+    """The user, who is first in each pair, likes the post; the newest like comes last."""
+    with app.app_context():
+        for user, post in pairs:
+            like_post(actor=user, id=post)
         db.session.commit()

@@ -26,7 +26,7 @@ MEMBERS = [
     '_links',
 ]
 OWN_MEMBERS = [*MEMBERS[:2], 'email', *MEMBERS[2:]]
-LINKS = ['self', 'followers', 'following', 'avatar']
+LINKS = ['self', 'followers', 'following', 'posts', 'avatar']
 MOMENT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00')
 USERNAME_TAKEN = {'error': 'Bad Request', 'message': 'please use a different username'}
 EMAIL_TAKEN = {'error': 'Bad Request', 'message': 'please use a different email address'}
@@ -69,6 +69,7 @@ def test_a_registration_answers_with_the_new_user_and_their_url(anonymous):
             'self': f'/api/users/{id}',
             'followers': f'/api/users/{id}/followers',
             'following': f'/api/users/{id}/following',
+            'posts': f'/api/users/{id}/posts',
             'avatar': avatar('susan@example.com'),
         },
     }

@@ -15,7 +15,8 @@ from marshmallow import Schema, fields, post_dump
 import api.schemas
 from api.schemas.base import ResponseSchema
 from api.schemas.dump import CompiledDump
-from api.schemas.links import Links
+from api.schemas.embedded import Embedded
+from api.schemas.links import FromRecord, Links
 
 
 def response_schemas() -> list[type[ResponseSchema]]:
@@ -39,6 +40,8 @@ def values(field: fields.Field) -> st.SearchStrategy[Any]:
         value = st.lists(record, max_size=3) if field.many else record
     elif isinstance(field, fields.Integer):
         value = st.integers(-(2**63), 2**63 - 1)
+    elif isinstance(field, fields.Boolean):
+        value = st.booleans()
     elif isinstance(field, fields.DateTime):
         value = moments
     elif isinstance(field, fields.List):
@@ -54,8 +57,12 @@ def values(field: fields.Field) -> st.SearchStrategy[Any]:
 def members_of(schema: Schema) -> dict[str, st.SearchStrategy[Any]]:
     members: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in schema.dump_fields.items():
-        if isinstance(field, Links):
-            members |= {member: texts for member in field.members if member not in members}
+        if isinstance(field, Embedded):
+            members |= {field.prefix + member: value for member, value in members_of(field.schema).items()}
+        elif isinstance(field, Links):
+            for template in field.templates.values():
+                value = st.none() | texts if template.nullable else texts
+                members |= {member: value for member in template.members if member not in members}
         else:
             members[field.attribute or name] = values(field)
     return members
@@ -83,7 +90,7 @@ def test_bytes_are_those_of_marshmallow(schema: ResponseSchema, data: st.DataObj
 @given(data=st.data())
 def test_members_that_are_not_there_are_left_out(schema: ResponseSchema, data: st.DataObject) -> None:
     whole = data.draw(records(schema))._asdict()
-    needed = {member for field in schema.fields.values() if isinstance(field, Links) for member in field.members}
+    needed = {member for field in schema.fields.values() if isinstance(field, FromRecord) for member in field.members}
     kept = sorted(needed | {'position'} | set(data.draw(st.sets(st.sampled_from(sorted(whole))))))
     partial = namedtuple('partial', kept)(**{member: whole[member] for member in kept})
     assert orjson.dumps(schema.compiled(partial)) == orjson.dumps(schema.dump(partial))

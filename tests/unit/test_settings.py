@@ -17,8 +17,8 @@ KEY = 'k' * 32
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ('DATABASE_URL', 'ENVIRONMENT', 'FLASK_DEBUG', 'FLASK_RUN_FROM_CLI', 'HOST', 'PORT', 'SECRET_KEY'):
-        monkeypatch.delenv(name, raising=False)
+    for name in ('FLASK_DEBUG', 'FLASK_RUN_FROM_CLI', *Settings.__dataclass_fields__):
+        monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setattr(config, 'ROOT', tmp_path)
 
 

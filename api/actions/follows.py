@@ -1,0 +1,42 @@
+"""Who follows whom.
+
+Both users are locked by their ids, the lower first, before anything else: two who follow each other at once wait, and
+neither waits for the other.
+"""
+
+from sqlalchemy import select, update
+
+from api.actions.rows import delete_once, insert_once
+from api.clock import utcnow
+from api.errors import ApiError
+from api.extensions import db
+from api.models import Follow, User
+
+
+def follow_user(*, actor: int, id: int) -> None:
+    """Makes the actor follow a user. Does nothing where they do already."""
+    lock_both(actor, id)
+    if insert_once(Follow, follower_id=actor, followed_id=id, created_at=utcnow()):
+        count(actor, id, 1)
+
+
+def unfollow_user(*, actor: int, id: int) -> None:
+    """Makes the actor not follow a user. Does nothing where they do not."""
+    lock_both(actor, id)
+    if delete_once(Follow, follower_id=actor, followed_id=id):
+        count(actor, id, -1)
+
+
+def lock_both(actor: int, id: int) -> None:
+    """Locks both rows; 404 where the user does not exist, 400 where it is the actor."""
+    if actor == id:
+        raise ApiError(400, 'nobody follows themselves')
+    both = select(User.id).where(User.id.in_([actor, id])).order_by(User.id).with_for_update(key_share=True)
+    if id not in db.session.scalars(both).all():
+        raise ApiError(404)
+
+
+def count(follower: int, followed: int, step: int) -> None:
+    following = update(User).where(User.id == follower)
+    db.session.execute(following.values(following_count=User.following_count + step))
+    db.session.execute(update(User).where(User.id == followed).values(follower_count=User.follower_count + step))

@@ -1,0 +1,79 @@
+"""What happens to posts.
+
+Rows are locked in one order: posts before users, and each by its id. A reply's id is above that of what it answers.
+"""
+
+from typing import Any
+
+from sqlalchemy import Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql
+
+from api.clock import utcnow
+from api.errors import ApiError
+from api.extensions import db
+from api.models import Post, PostVersion, User
+
+TURN = 6_203_748_915
+COLUMNS = Post.__table__.columns
+
+
+def write_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict[str, Any]:
+    """Writes a post and returns it as its author sees it."""
+    if reply_to_id is not None:
+        count_reply(reply_to_id)
+    counted = update(User).where(User.id == actor).values(post_count=User.post_count + 1)
+    author = db.session.execute(counted.returning(User.username, User.email)).one()
+    values = {'author_id': actor, 'text': text, 'reply_to_id': reply_to_id, 'created_at': utcnow()}
+    post = db.session.execute(in_turn(values).returning(*COLUMNS)).one()
+    return {**post._mapping, 'author_username': author.username, 'author_email': author.email, 'liked': False}
+
+
+def in_turn(values: dict[str, Any]) -> Any:
+    """An insert of a post that waits until those before it are committed, so that ids are given out in that order.
+
+    Whoever polls for what is newer than an id would never see a post with a lower one that is committed later. On
+    SQLite only one writes at a time as it is.
+    """
+    if db.engine.dialect.name == 'sqlite':
+        return insert(Post).values(values)
+    turn = select(func.pg_advisory_xact_lock(TURN)).subquery('turn')
+    row: Select[Any] = select(*(literal(value, COLUMNS[name].type) for name, value in values.items())).select_from(turn)
+    return postgresql.insert(Post).from_select(list(values), row)
+
+
+def count_reply(id: int) -> None:
+    counted = update(Post).where(Post.id == id).values(reply_count=Post.reply_count + 1)
+    if not db.session.connection().execute(counted).rowcount:
+        raise ApiError(400, 'there is no post to reply to', {'reply_to_id': ['There is no such post.']})
+
+
+def edit_post(*, id: int, text: str | None = None) -> None:
+    """Changes the text of a post and keeps what it was."""
+    post = lock_post(id)
+    if text is None or text == post.text:
+        return
+    written_at = post.edited_at or post.created_at
+    db.session.execute(insert(PostVersion).values(post_id=id, text=post.text, written_at=written_at))
+    db.session.execute(update(Post).where(Post.id == id).values(text=text, edited_at=utcnow()))
+
+
+def delete_post(*, id: int) -> None:
+    """Deletes a post. Its replies stay and answer nothing any more."""
+    parent = select(Post.reply_to_id).where(Post.id == id).scalar_subquery()
+    both = select(Post.id).where(or_(Post.id == id, Post.id == parent)).order_by(Post.id)
+    db.session.execute(both.with_for_update(key_share=True))
+    post = lock_post(id)
+    db.session.execute(delete(Post).where(Post.id == id))
+    if post.reply_to_id is not None:
+        answered = Post.id == post.reply_to_id
+        db.session.execute(update(Post).where(answered).values(reply_count=Post.reply_count - 1))
+    db.session.execute(update(User).where(User.id == post.author_id).values(post_count=User.post_count - 1))
+
+
+def lock_post(id: int) -> Any:
+    """The post, locked; 404 where it has gone meanwhile."""
+    columns = (Post.author_id, Post.text, Post.created_at, Post.edited_at, Post.reply_to_id)
+    post = db.session.execute(select(*columns).where(Post.id == id).with_for_update(key_share=True)).one_or_none()
+    if post is None:
+        raise ApiError(404)
+    return post

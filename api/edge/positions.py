@@ -1,0 +1,47 @@
+"""Positions in the order of a collection, as clients see them.
+
+A position is the value of the column that orders the collection, signed for the path, so that nothing but what was
+given out is taken, and only where it was given out.
+"""
+
+import base64
+import hmac
+from collections.abc import Iterator
+
+from flask import request
+
+from api.errors import ApiError
+from api.extensions import keyring
+
+PURPOSE = 'position'
+MAC_BYTES = 8
+
+
+def sealed(position: int) -> str:
+    """The position as clients see it."""
+    value = position.to_bytes(8, 'big')
+    return encode(value + next(signatures(value)))
+
+
+def opened(text: str) -> int | None:
+    """The position that was sealed; None for the empty text. 400 for what was never given out for this path."""
+    if not text:
+        return None
+    try:
+        raw = base64.b64decode(text + '==', altchars='-_', validate=True)
+    except ValueError:
+        raw = b''
+    value, signature = raw[:8], raw[8:]
+    # Base64 has several ways to write some bytes, of which one was given out.
+    if encode(raw) == text and any(hmac.compare_digest(signature, each) for each in signatures(value)):
+        return int.from_bytes(value, 'big')
+    raise ApiError(400, 'this position was never given out for this collection')
+
+
+def encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b'=').decode()
+
+
+def signatures(value: bytes) -> Iterator[bytes]:
+    """With the current key, then with those before it."""
+    return (mac[:MAC_BYTES] for mac in keyring.derive_all(PURPOSE, request.path.encode() + value))

@@ -1,0 +1,89 @@
+"""You: your entry, your feed, and whom you follow."""
+
+from typing import Any
+
+from apifairy import arguments, authenticate, other_responses
+from flask import Blueprint
+
+from api.actions.follows import follow_user, unfollow_user
+from api.edge.auth import current_user, token_auth
+from api.edge.rendering import NO_CONTENT, found, response
+from api.edge.timelines import timeline
+from api.queries.feed import feed_of
+from api.queries.follows import is_followed, relationships
+from api.queries.query import Listing, Query
+from api.queries.users import get_user
+from api.schemas.posts import PostTimelineSchema
+from api.schemas.relationships import RelationshipsRequestSchema, RelationshipsSchema
+from api.schemas.users import OwnUserSchema
+
+me = Blueprint('me', __name__, url_prefix='/api')
+
+
+@me.get('/me')
+@authenticate(token_auth)
+@response(OwnUserSchema)
+def show() -> Query:
+    """Show yourself
+
+    The same as `GET /api/users/<id>` with your own id.
+    """
+    return get_user(current_user().id)
+
+
+@me.get('/feed')
+@authenticate(token_auth)
+@timeline(PostTimelineSchema)
+def feed() -> Listing:
+    """List your feed
+
+    Your posts and those of whom you follow, the newest first.
+    """
+    return feed_of(current_user().id)
+
+
+@me.get('/me/relationships')
+@authenticate(token_auth)
+@arguments(RelationshipsRequestSchema)
+@response(RelationshipsSchema)
+def related(asked: dict[str, Any]) -> dict[str, Any]:
+    """Tell how you and others stand to each other
+
+    Up to a hundred at once.
+    """
+    return {'items': relationships(asked['ids'], current_user().id).all()}
+
+
+@me.get('/me/following/<int:id>')
+@authenticate(token_auth)
+@other_responses({404: 'You do not follow them, or there is no such user.'})
+def following(id: int) -> tuple[str, int]:
+    """Tell whether you follow a user
+
+    By the status alone.
+    """
+    return found(is_followed(id, current_user().id))
+
+
+@me.put('/me/following/<int:id>')
+@authenticate(token_auth)
+@other_responses({400: 'It is yourself.'})
+def follow(id: int) -> tuple[str, int]:
+    """Follow a user
+
+    Again and again is as good as once.
+    """
+    follow_user(actor=current_user().id, id=id)
+    return NO_CONTENT
+
+
+@me.delete('/me/following/<int:id>')
+@authenticate(token_auth)
+@other_responses({400: 'It is yourself.'})
+def unfollow(id: int) -> tuple[str, int]:
+    """Follow a user no more
+
+    Where you did not, nothing changes.
+    """
+    unfollow_user(actor=current_user().id, id=id)
+    return NO_CONTENT

@@ -1,0 +1,99 @@
+"""Posts, their authors and their earlier texts."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+from marshmallow_sqlalchemy import auto_field
+
+from api.models import Post, PostVersion, User
+from api.schemas.base import RequestSchema, ResponseSchema
+from api.schemas.collections import TimelineSchema
+from api.schemas.embedded import Embedded
+from api.schemas.links import Links
+from api.schemas.users import AVATAR
+
+ID: dict[str, Any] = {'format': 'int64', 'minimum': 1, 'examples': [123]}
+COUNT: dict[str, Any] = {'format': 'int64', 'minimum': 0, 'examples': [3]}
+MOMENT: dict[str, Any] = {'examples': ['2021-06-20T15:04:27+00:00']}
+TEXT: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
+
+
+class AuthorSchema(ResponseSchema):
+    """Whoever wrote a post."""
+
+    class Meta(ResponseSchema.Meta):
+        model = User
+
+    id = auto_field(metadata=ID)
+    username = auto_field(metadata={'examples': ['susan']})
+    links = Links('AuthorLinks', self='/api/users/{id}', avatar=AVATAR)
+
+
+class PostSchema(ResponseSchema):
+    """A post, as the caller sees it."""
+
+    class Meta(ResponseSchema.Meta):
+        model = Post
+
+    id = auto_field(metadata=ID)
+    text = auto_field(metadata=TEXT)
+    created_at = auto_field(metadata=MOMENT)
+    edited_at = auto_field(metadata={'description': 'Null where it never was.', **MOMENT})
+    like_count = auto_field(metadata=COUNT)
+    reply_count = auto_field(metadata=COUNT)
+    liked = fields.Boolean(metadata={'description': 'Whether you like it.', 'examples': [False]})
+    author = Embedded(AuthorSchema, prefix='author_')
+    links = Links(
+        'PostLinks',
+        self='/api/posts/{id}',
+        author='/api/users/{author_id}',
+        replies='/api/posts/{id}/replies',
+        likes='/api/posts/{id}/likes',
+        in_reply_to='/api/posts/{reply_to_id?}',
+    )
+
+
+class PostTimelineSchema(TimelineSchema):
+    """A page of posts."""
+
+    items = fields.Nested(PostSchema, many=True)
+
+
+class PostVersionSchema(ResponseSchema):
+    """What a post said before."""
+
+    class Meta(ResponseSchema.Meta):
+        model = PostVersion
+
+    text = auto_field(metadata=TEXT)
+    written_at = auto_field(metadata=MOMENT)
+
+
+class PostVersionTimelineSchema(TimelineSchema):
+    """A page of earlier texts."""
+
+    items = fields.Nested(PostVersionSchema, many=True)
+
+
+class NewPostSchema(RequestSchema):
+    """What becomes a post."""
+
+    class Meta(RequestSchema.Meta):
+        model = Post
+
+    text = auto_field(validate=validate.Length(1, 280), metadata=TEXT)
+    reply_to_id = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, 2**63 - 1),
+        metadata={'description': 'The post that this one answers.', 'format': 'int64', 'examples': [None]},
+    )
+
+
+class PostChangesSchema(RequestSchema):
+    """What its author may change of a post."""
+
+    class Meta(RequestSchema.Meta):
+        model = Post
+
+    text = auto_field(required=False, validate=validate.Length(1, 280), metadata=TEXT)

@@ -1,0 +1,243 @@
+"""Following, how users stand to each other, one's own entry, and users by their names."""
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.databases import dump
+from tests.routes.rows import add_follows, add_users
+from tests.routes.test_collections import ids_of
+from tests.routes.test_users import OWN_MEMBERS
+
+NOT_FOUND = {'error': 'Not Found'}
+
+
+@pytest.fixture
+def ana(quick_login):
+    return quick_login('ana')
+
+
+@pytest.fixture
+def bea(quick_login):
+    return quick_login('bea')
+
+
+def counts(client, id):
+    """Followers and followed, as they are counted everywhere."""
+    shown = client.get(f'/api/users/{id}').json
+    found = shown['follower_count'], shown['following_count']
+    for path, count in zip(('followers', 'following'), found, strict=True):
+        page = client.get(f'/api/users/{id}/{path}').json
+        assert (page['_meta']['total_items'], len(page['items'])) == (count, count)
+    return found
+
+
+# Following
+
+
+def test_who_follows_does_it_once_however_often_they_say_so(ana, bea):
+    url = f'/api/me/following/{bea.id}'
+    assert ana.get(url).status_code == 404
+    for _ in range(3):
+        answer = ana.put(url)
+        assert (answer.status_code, answer.data) == (204, b'')
+        assert (ana.get(url).status_code, ana.get(url).data) == (204, b'')
+        assert bea.get(f'/api/me/following/{ana.id}').status_code == 404
+        assert (counts(ana, ana.id), counts(ana, bea.id)) == ((0, 1), (1, 0))
+    assert bea.put(f'/api/me/following/{ana.id}').status_code == 204
+    assert (counts(ana, ana.id), counts(ana, bea.id)) == ((1, 1), (1, 1))
+    for _ in range(3):
+        answer = ana.delete(url)
+        assert (answer.status_code, answer.data) == (204, b'')
+        assert (ana.get(url).status_code, ana.get(url).json) == (404, NOT_FOUND)
+        assert (counts(ana, ana.id), counts(ana, bea.id)) == ((1, 0), (0, 1))
+
+
+def test_repeating_changes_nothing_in_the_database(app, ana, bea):
+    url = f'/api/me/following/{bea.id}'
+    before = dump(app)
+    assert ana.delete(url).status_code == 204
+    assert dump(app) == before
+    ana.put(url)
+    before = dump(app)
+    assert ana.put(url).status_code == 204
+    assert dump(app) == before
+
+
+@pytest.mark.parametrize('method', ['PUT', 'DELETE'])
+def test_nobody_follows_themselves(app, ana, method):
+    before = dump(app)
+    answer = ana.open(f'/api/me/following/{ana.id}', method=method)
+    assert answer.status_code == 400
+    assert list(answer.json) == ['error', 'message']
+    assert answer.json['message']
+    assert ana.get(f'/api/me/following/{ana.id}').status_code == 404
+    assert dump(app) == before
+
+
+@pytest.mark.parametrize('method', ['GET', 'PUT', 'DELETE'])
+def test_whoever_is_not_there_is_404(app, ana, method):
+    before = dump(app)
+    for id in (ana.id + 1, 0, 2**63 - 1, 2**63, '9' * 5000, 'x', -1):
+        answer = ana.open(f'/api/me/following/{id}', method=method)
+        assert (answer.status_code, answer.json) == (404, NOT_FOUND)
+    assert dump(app) == before
+
+
+def test_the_newest_follow_comes_first_again_when_it_is_renewed(app, ana):
+    ids = add_users(app, 3)
+    for id in ids:
+        ana.put(f'/api/me/following/{id}')
+    ana.put(f'/api/me/following/{ids[0]}')
+    assert ids_of(ana.get(f'/api/users/{ana.id}/following').json) == ids[::-1]
+    ana.delete(f'/api/me/following/{ids[0]}')
+    ana.put(f'/api/me/following/{ids[0]}')
+    assert ids_of(ana.get(f'/api/users/{ana.id}/following').json) == [ids[0], ids[2], ids[1]]
+
+
+def test_everything_of_ones_own_needs_a_token(anonymous):
+    for path in ('/api/me', '/api/feed', '/api/me/relationships', '/api/me/relationships?id=1', '/api/me/following/1'):
+        answer = anonymous.get(path)
+        assert (answer.status_code, answer.json) == (401, {'error': 'Unauthorized'})
+    assert anonymous.put('/api/me/following/1').status_code == 401
+    assert anonymous.delete('/api/me/following/1').status_code == 401
+
+
+# Oneself
+
+
+def test_me_is_ones_own_entry(ana, bea):
+    ana.post('/api/posts', json={'text': 'x'})
+    ana.put(f'/api/me/following/{bea.id}')
+    for client, name in ((ana, 'ana'), (bea, 'bea')):
+        shown = client.get('/api/me')
+        assert (shown.status_code, list(shown.json)) == (200, OWN_MEMBERS)
+        assert shown.json == client.get(f'/api/users/{client.id}').json
+        assert shown.json['email'] == f'{name}@example.com'
+    assert (ana.get('/api/me').json['post_count'], ana.get('/api/me').json['following_count']) == (1, 1)
+
+
+# Relationships
+
+
+def related(client, *ids):
+    answer = client.get('/api/me/relationships', query_string=[('id', id) for id in ids])
+    assert answer.status_code == 200, answer.text
+    assert list(answer.json) == ['items']
+    assert all(list(item) == ['id', 'follows', 'followed_by'] for item in answer.json['items'])
+    return [tuple(item.values()) for item in answer.json['items']]
+
+
+def test_relationships_tell_both_directions_by_id(app, ana):
+    ids = add_users(app, 4)
+    add_follows(app, [(ana.id, ids[0]), (ids[1], ana.id), (ana.id, ids[2]), (ids[2], ana.id), (ids[0], ids[1])])
+    told = [(ids[0], True, False), (ids[1], False, True), (ids[2], True, True), (ids[3], False, False)]
+    assert related(ana, *ids[::-1]) == related(ana, *ids) == told
+    assert related(ana, ids[2]) == told[2:3]
+
+
+def test_one_stands_in_no_relationship_to_oneself(ana):
+    assert related(ana, ana.id) == [(ana.id, False, False)]
+
+
+def test_whoever_is_asked_for_twice_is_told_once(app, ana):
+    (id,) = add_users(app, 1)
+    assert related(ana, id, id, id) == [(id, False, False)]
+
+
+def test_unknown_ids_are_left_out(app, ana):
+    (id,) = add_users(app, 1)
+    assert related(ana, id + 1, id, 2**63 - 1, id + 2) == [(id, False, False)]
+    assert related(ana, id + 1) == []
+
+
+def test_a_hundred_at_once_and_not_one_more(app, ana):
+    ids = add_users(app, 101)
+    add_follows(app, [(ana.id, id) for id in ids])
+    assert related(ana, *ids[:100]) == [(id, True, False) for id in ids[:100]]
+    for url in ('?' + '&'.join(f'id={id}' for id in ids), '?' + 'id=1&' * 101, '', '?', '?other=1'):
+        answer = ana.get(f'/api/me/relationships{url}')
+        assert (answer.status_code, list(answer.json['errors'])) == (400, ['id'])
+
+
+@pytest.mark.parametrize(
+    'id', ['', 'x', '1.5', '0x1', '1,2', '%00', '%FF', 'null', 'true', '[]', '0', '-1', str(2**63), '9' * 400]
+)
+def test_what_is_no_id_is_refused(ana, id):
+    for query in (f'id={id}', f'id={ana.id}&id={id}'):
+        answer = ana.get(f'/api/me/relationships?{query}')
+        assert (answer.status_code, list(answer.json['errors'])) == (400, ['id'])
+        assert answer.json['errors']['id']
+
+
+# Users by name
+
+
+def named(client, query):
+    answer = client.get(f'/api/users?{query}')
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+@pytest.mark.parametrize('name', ['Susan', 'susan', 'SUSAN', 'sUSAN'])
+def test_a_user_is_found_by_the_whole_name_without_regard_to_case(app, ana, quick_login, name):
+    susan = quick_login('Susan')
+    add_users(app, 1, 'susan')
+    page = named(ana, f'username={name}')
+    assert page['items'] == [ana.get(f'/api/users/{susan.id}').json]
+    assert page['_meta'] == {'page': 1, 'per_page': 10, 'total_pages': 1, 'total_items': 1}
+    assert page['_links'] == {'self': f'/api/users?username={name}&page=1&per_page=10', 'next': None, 'prev': None}
+
+
+NO_NAMES = [
+    'nobody',
+    'su',
+    'susan1',
+    'susan ',
+    ' susan',
+    'su%',
+    '%',
+    '_____',
+    'su*',
+    '',
+    ' ',
+    '\0',
+    'susan\0',
+    '\ud7ff',
+]
+NO_NAMES += ["' OR 1=1 --", 'a' * 5000, '\N{LATIN SMALL LETTER LONG S}usan', '\N{KELVIN SIGN}im', 'a&b=c#d/?', '\x7f']
+
+
+@pytest.mark.parametrize('name', NO_NAMES, ids=lambda name: ascii(name)[:24])
+def test_a_name_that_nobody_has_finds_nobody(ana, quick_login, name):
+    quick_login('susan')
+    quick_login('kim')
+    for query in ('', '&after=', '&before=', '&page=3&per_page=5'):
+        page = named(ana, f'username={quote(name)}{query}')
+        assert (page['items'], page['_meta']['total_items'], page['_meta']['total_pages']) == ([], 0, 0)
+        assert page['_links']['next'] is None
+        assert ana.get(page['_links']['self']).json['items'] == []
+
+
+@pytest.mark.parametrize('name', ['%FF', '%ED%A0%80', '%', '%zz', '+'])
+def test_a_name_that_is_no_text_finds_nobody(ana, name):
+    assert named(ana, f'username={name}')['items'] == []
+
+
+def test_links_keep_the_name(ana):
+    page = named(ana, 'username=ana&page=3&per_page=5')
+    assert page['items'] == []
+    assert page['_links'] == {
+        'self': '/api/users?username=ana&page=3&per_page=5',
+        'next': None,
+        'prev': '/api/users?username=ana&page=1&per_page=5',
+    }
+    assert ids_of(ana.get(page['_links']['prev']).json) == [ana.id]
+    assert named(ana, 'username=a%26b%3Dc')['_links']['self'] == '/api/users?username=a%26b%3Dc&page=1&per_page=10'
+    assert ids_of(named(ana, 'username=ana&after=')) == ids_of(named(ana, 'username=ana&before=')) == [ana.id]
+
+
+def test_users_have_a_link_to_their_posts(ana, bea):
+    for user in named(ana, '')['items']:
+        assert user['_links']['posts'] == f'/api/users/{user["id"]}/posts'
+        assert ana.get(user['_links']['posts']).status_code == 200
