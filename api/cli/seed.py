@@ -1,13 +1,14 @@
 """`flask seed`: sample data to develop and measure with, skewed as in life and the same each time.
 
-Who follows whom and who wrote what is drawn first and kept as bare numbers (8 bytes a follow, 4 a post), so that users
-can be written with their counters. The rows themselves are made while they are loaded. Each table has dice of its own,
-so that more posts do not change who follows whom. Only the salt of the password hash differs from run to run.
+Who follows whom, who wrote what, what it answers and what is liked is drawn first and kept as bare numbers (8 bytes a
+follow or like, 20 a post), so that users and posts can be written with their counters. The rows themselves are
+made while they are loaded. Each table has dice of its own, so that more posts do not change who follows whom. Only the
+salt of the password hash differs from run to run.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice, product
 from random import Random
@@ -20,11 +21,13 @@ from sqlalchemy import Connection, func, insert, select, text, update
 
 from api.database import Base
 from api.extensions import db, passwords
-from api.models import Follow, Post, Total, User
+from api.models import Follow, Like, Post, Total, User
 
 PASSWORD = 'sample battery staple'  # noqa: S105 (no secret: it is printed)
 MOST_READ = 2_000
+REPLIES, LIKED_AGAIN = 0.2, 0.6
 BATCH = 10_000
+ID = 0xFFFFFFFF  # what is an id in a pair of them
 # Users come in the first year; what they do is spread over the four years after it, always more.
 OPENED, SETTLED, CLOSED = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2026))
 
@@ -40,28 +43,34 @@ USER_COLUMNS = (
     *('post_count', 'follower_count', 'following_count'),
 )
 FOLLOW_COLUMNS = ('id', 'follower_id', 'followed_id', 'created_at')
-POST_COLUMNS = ('id', 'author_id', 'text', 'created_at')
+POST_COLUMNS = ('id', 'author_id', 'reply_to_id', 'text', 'created_at', 'like_count', 'reply_count')
+LIKE_COLUMNS = ('id', 'user_id', 'post_id', 'created_at')
 
 
 @click.command('seed')
 @click.option('--users', default=100, show_default=True, type=click.IntRange(1))
 @click.option('--follows', default=1_000, show_default=True, type=click.IntRange(0))
 @click.option('--posts', default=2_000, show_default=True, type=click.IntRange(0))
+@click.option('--likes', default=5_000, show_default=True, type=click.IntRange(0))
 @with_appcontext
-def seed_command(users: int, follows: int, posts: int) -> None:
+def seed_command(users: int, follows: int, posts: int, likes: int) -> None:
     """Fill an empty database with sample users, the same each time."""
     if follows > (most := (users - 1) ** 2 + reading(users, follows)):
         raise click.UsageError(f'{users} users can follow each other {most} times at most')
+    if likes > users * posts:
+        raise click.UsageError(f'{users} users can like {posts} posts {users * posts} times at most')
     people = draw_people(users)
     with db.engine.begin() as connection:
         lock_empty(connection)
         pairs = draw_follows(people, follows)
-        authors = draw_authors(people, posts)
-        load(connection, User, USER_COLUMNS, user_rows(users, pairs, authors), users)
+        authors, answered, liked = draw_authors(people, posts), draw_answered(posts), draw_likes(people, posts, likes)
+        load(connection, User, USER_COLUMNS, user_rows(users, pairs, authors, liked), users)
         load(connection, Follow, FOLLOW_COLUMNS, follow_rows(pairs), follows)
-        load(connection, Post, POST_COLUMNS, post_rows(authors), posts)
+        load(connection, Post, POST_COLUMNS, post_rows(authors, answered, liked), posts)
+        load(connection, Like, LIKE_COLUMNS, like_rows(liked, posts), likes)
         connection.execute(update(Total).where(Total.name == 'users').values(value=users))
         settle(connection)
+    vacuum()
     click.echo(f'a normal user: {username(people[users // 2])}')
     click.echo(f'followed by a quarter of all: {username(people[0])}')
     click.echo(f'follows {reading(users, follows)}: {username(people[-1])}')
@@ -126,35 +135,83 @@ def draw_authors(people: list[int], posts: int) -> Sequence[int]:
     return array('I', (active[int(len(active) * random.random() ** 3)] for _ in range(posts)))
 
 
-def user_rows(users: int, pairs: Sequence[int], authors: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+def draw_answered(posts: int) -> Sequence[int]:
+    """The post that each post answers, or 0."""
+    random = Random('replies')
+    drawn = (recent(random, id - 1) if random.random() < REPLIES else 0 for id in range(1, posts + 1))
+    return array('I', drawn)
+
+
+def recent(random: Random, last: int) -> int:
+    """A post up to the last, mostly one of the last ten, or 0 where there is none."""
+    return min(last, max(1, last + 1 - int(random.paretovariate(0.5))))
+
+
+def draw_likes(people: list[int], posts: int, likes: int) -> Sequence[int]:
+    """Each like as one number, user * 2**32 + post, in order: of a recent post, or of one that is liked already."""
+    random = Random('likes')
+    liked, counts = array('Q'), count_posts(posts)
+    for id in range(likes):
+        again = liked and random.random() < LIKED_AGAIN
+        post = liked[int(id * random.random())] & ID if again else recent(random, 1 + posts * id // likes)
+        while counts[post] == len(people):
+            post = post % posts + 1
+        # From a place of its own on, each post is liked by one after the other, so that nobody likes it twice.
+        liked.append(people[(post * 7919 + counts[post]) % len(people)] << 32 | post)
+        counts[post] += 1
+    return liked
+
+
+def count_posts(posts: int, ids: Iterable[int] = ()) -> 'array[int]':
+    """How often each post's id occurs, by the id; much smaller than a Counter."""
+    counts = array('I', bytes(4 * (posts + 1)))
+    for id in ids:
+        counts[id] += 1
+    return counts
+
+
+def user_rows(
+    users: int, pairs: Sequence[int], authors: Sequence[int], liked: Sequence[int]
+) -> Iterator[tuple[Any, ...]]:
     random = Random('users')
     password_hash = passwords.hash(PASSWORD)
     posts = Counter(authors)
     following = Counter(pair >> 32 for pair in pairs)
-    followers = Counter(pair & 0xFFFFFFFF for pair in pairs)
+    followers = Counter(pair & ID for pair in pairs)
+    seen = {*posts, *following, *(pair >> 32 for pair in liked)}
     stock = sentences()
     abouts = [*stock, *[None] * len(stock)]
     for user in range(1, users + 1):
         name = username(user)
         about_me = random.choice(abouts)
         created_at = moment(OPENED, SETTLED, user / users)
-        last_seen = CLOSED + timedelta(minutes=random.randrange(40_000)) if posts[user] or following[user] else None
+        last_seen = CLOSED + timedelta(minutes=random.randrange(40_000)) if user in seen else None
         counts = posts[user], followers[user], following[user]
         yield user, name, f'{name}@example.com', password_hash, about_me, created_at, last_seen, *counts
 
 
 def follow_rows(pairs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     for id, pair in enumerate(pairs, start=1):
-        yield id, pair >> 32, pair & 0xFFFFFFFF, moment(SETTLED, CLOSED, id / len(pairs))
+        yield id, pair >> 32, pair & ID, moment(SETTLED, CLOSED, id / len(pairs))
 
 
-def post_rows(authors: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+def post_rows(authors: Sequence[int], answered: Sequence[int], liked: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     random = Random('posts')
     stock = sentences()
-    for id, author in enumerate(authors, start=1):
+    likes = count_posts(len(authors), (pair & ID for pair in liked))
+    replies = count_posts(len(authors), answered)
+    for id, (author, reply_to) in enumerate(zip(authors, answered, strict=True), start=1):
         # One sentence mostly, and up to five, which are more than fit.
         said = ' '.join(random.choices(stock, k=1 + int(5 * random.random() ** 3)))[:280].strip()
-        yield id, author, said, moment(SETTLED, CLOSED, id / len(authors))
+        yield id, author, reply_to or None, said, moment(SETTLED, CLOSED, id / len(authors)), likes[id], replies[id]
+
+
+def like_rows(liked: Sequence[int], posts: int) -> Iterator[tuple[Any, ...]]:
+    part = 0.0
+    for id, pair in enumerate(liked, start=1):
+        # Not before the like before it, nor before the post.
+        part = max(part, id / len(liked), (pair & ID) / posts)
+        yield id, pair >> 32, pair & ID, moment(SETTLED, CLOSED, part)
 
 
 def username(user: int) -> str:
@@ -173,7 +230,7 @@ def lock_empty(connection: Connection) -> None:
     """Lets nobody else write; raises ClickException where somebody did."""
     if connection.dialect.name == 'postgresql':
         connection.execute(text('SET LOCAL statement_timeout = 0'))
-        connection.execute(text('LOCK TABLE follows, posts, users, totals IN SHARE ROW EXCLUSIVE MODE'))
+        connection.execute(text('LOCK TABLE posts, likes, follows, users, totals IN SHARE ROW EXCLUSIVE MODE'))
     if connection.scalar(select(User.id).limit(1)):
         raise click.ClickException('there are users already: sample data go into an empty database')
 
@@ -201,10 +258,19 @@ def copy(connection: Connection, table: str, columns: Sequence[str], rows: list[
 
 def settle(connection: Connection) -> None:
     """Lets ids go on after the last, and tells the planner what there is."""
-    for model in (User, Follow, Post):
+    for model in (User, Follow, Post, Like):
         table = model.__tablename__
         if connection.dialect.name == 'postgresql':
             sequence = func.pg_get_serial_sequence(table, 'id')
             last = select(func.greatest(func.max(model.id), func.nextval(sequence))).scalar_subquery()
             connection.execute(select(func.setval(sequence, last)))
         connection.execute(text(f'ANALYZE {table}'))
+
+
+def vacuum() -> None:
+    """Does what PostgreSQL's autovacuum would soon do: answers may come from the indexes alone then."""
+    if db.engine.dialect.name == 'postgresql':
+        with db.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+            connection.detach()
+            connection.execute(text('SET statement_timeout = 0'))
+            connection.execute(text('VACUUM users, follows, posts, likes'))

@@ -5,16 +5,17 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
+from api.cli.data import COUNTERS
 from api.extensions import db
-from api.models import Total, User
+from api.models import Post, Total, User
 
 
 @pytest.fixture
 def recount(app: Flask) -> Callable[[], Result]:
     runner = app.test_cli_runner()
-    seeded = runner.invoke(args=['seed', '--users', '9', '--follows', '20', '--posts', '30'])
+    seeded = runner.invoke(args=['seed', '--users', '9', '--follows', '20', '--posts', '30', '--likes', '60'])
     assert seeded.exit_code == 0, seeded.output
     return lambda: runner.invoke(args=['recount'])
 
@@ -22,8 +23,9 @@ def recount(app: Flask) -> Callable[[], Result]:
 def counters(app: Flask) -> list[tuple[object, ...]]:
     with app.app_context():
         users = select(User.id, User.post_count, User.follower_count, User.following_count).order_by(User.id)
-        rows = [*db.session.execute(users), *db.session.execute(select(Total.name, Total.value))]
-        return [tuple(row) for row in rows]
+        posts = select(Post.id, Post.like_count, Post.reply_count).order_by(Post.id)
+        totals = select(Total.name, Total.value)
+        return [tuple(row) for statement in (users, posts, totals) for row in db.session.execute(statement)]
 
 
 def tamper(app: Flask, *changes: object) -> None:
@@ -40,16 +42,15 @@ def test_all_right(app, recount):
     assert counters(app) == before
 
 
-@pytest.mark.parametrize('counter', ['post_count', 'follower_count', 'following_count'])
+@pytest.mark.parametrize('counter', [counter for counters in COUNTERS.values() for counter in counters], ids=str)
 @pytest.mark.parametrize('wrong', [0, 1_000])
 def test_one_wrong_everywhere(app, recount, counter, wrong):
     before = counters(app)
-    column = getattr(User, counter)
     with app.app_context():
-        right_by_chance = len(db.session.scalars(select(User.id).where(column == wrong)).all())
-    tamper(app, update(User).values({counter: wrong}))
+        expected = len(db.session.scalars(select(counter).where(counter != wrong)).all())
+    tamper(app, update(counter.class_).values({counter: wrong}))
     answer = recount()
-    assert (answer.exit_code, answer.output) == (0, f'{9 - right_by_chance} counters were wrong and are repaired\n')
+    assert (answer.exit_code, answer.output) == (0, f'{expected} counters were wrong and are repaired\n')
     assert counters(app) == before
     assert recount().output == 'all counters are right\n'
 
@@ -62,15 +63,31 @@ def test_wrong_total(app, recount, wrong):
     assert counters(app) == before
 
 
+def test_missing_total(app, recount):
+    before = counters(app)
+    tamper(app, delete(Total))
+    assert recount().output == '1 counters were wrong and are repaired\n'
+    assert counters(app) == before
+    assert recount().output == 'all counters are right\n'
+
+
+def test_every_counter_is_counted():
+    counted = {counter.key for counters in COUNTERS.values() for counter in counters}
+    assert counted == {
+        column.name for model in COUNTERS for column in model.__table__.c if column.name.endswith('_count')
+    }
+
+
 def test_several_wrong_at_once(app, recount):
     before = counters(app)
     tamper(
         app,
         update(User).where(User.id == 1).values(post_count=User.post_count + 1),
         update(User).where(User.id == 2).values(follower_count=User.follower_count + 1, following_count=777),
+        update(Post).where(Post.id == 1).values(like_count=999, reply_count=999),
         update(Total).where(Total.name == 'users').values(value=3),
     )
-    assert '4 counters were wrong' in recount().output
+    assert '6 counters were wrong' in recount().output
     assert counters(app) == before
 
 

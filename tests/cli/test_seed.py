@@ -8,14 +8,15 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import aliased
 
 from api.clock import utcnow
 from api.extensions import db
-from api.models import Follow, Post, Total, User
+from api.models import Follow, Like, Post, Total, User
 from api.schemas.users import NewUserSchema
 from tests import databases
 
-OPTIONS = {'users': 400, 'follows': 3_000, 'posts': 5_000}
+OPTIONS = {'users': 400, 'follows': 3_000, 'posts': 5_000, 'likes': 6_000}
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def rows(app: Flask, *columns: Any) -> list[Any]:
 
 
 def numbers(app: Flask) -> list[int]:
-    return [rows(app, func.count(model.id))[0][0] for model in (User, Follow, Post)]
+    return [rows(app, func.count(model.id))[0][0] for model in (User, Follow, Post, Like)]
 
 
 def user(app: Flask, name: str) -> Any:
@@ -54,41 +55,62 @@ def user(app: Flask, name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ('users', 'follows', 'posts'),
-    [(400, 3_000, 5_000), (1, 0, 0), (1, 0, 3), (2, 2, 1), (3, 1, 0), (30, 29 * 30, 10), (2_100, 2_500, 0)],
+    ('users', 'follows', 'posts', 'likes'),
+    [
+        (400, 3_000, 5_000, 6_000),
+        (1, 0, 0, 0),
+        (1, 0, 3, 3),
+        (2, 2, 1, 1),
+        (3, 1, 0, 0),
+        (30, 29 * 30, 10, 30 * 10),
+        (2_100, 2_500, 0, 0),
+    ],
 )
-def test_as_many_as_asked_for_and_counted(app, seed, users, follows, posts):
-    printed(seed(users=users, follows=follows, posts=posts))
-    assert numbers(app) == [users, follows, posts]
+def test_as_many_as_asked_for_and_counted(app, seed, users, follows, posts, likes):
+    printed(seed(users=users, follows=follows, posts=posts, likes=likes))
+    assert numbers(app) == [users, follows, posts, likes]
     assert rows(app, Total.name, Total.value) == [('users', users)]
-    counted = rows(
+    reply = aliased(Post)
+    assert rows(app, User.id, User.post_count, User.follower_count, User.following_count) == rows(
         app,
         User.id,
         select(func.count()).where(Post.author_id == User.id).scalar_subquery(),
         select(func.count()).where(Follow.followed_id == User.id).scalar_subquery(),
         select(func.count()).where(Follow.follower_id == User.id).scalar_subquery(),
     )
-    assert rows(app, User.id, User.post_count, User.follower_count, User.following_count) == counted
+    assert rows(app, Post.id, Post.like_count, Post.reply_count) == rows(
+        app,
+        Post.id,
+        select(func.count()).where(Like.post_id == Post.id).scalar_subquery(),
+        select(func.count()).where(reply.reply_to_id == Post.id).scalar_subquery(),
+    )
 
 
-@pytest.mark.parametrize(('users', 'follows', 'most'), [(1, 1, 0), (30, 29 * 30 + 1, 29 * 30)])
-def test_more_follows_than_there_can_be(app, seed, users, follows, most):
-    answer = seed(users=users, follows=follows)
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'users': 1, 'follows': 1}, '1 users can follow each other 0 times at most'),
+        ({'users': 30, 'follows': 29 * 30 + 1}, '30 users can follow each other 870 times at most'),
+        ({'users': 30, 'follows': 0, 'posts': 10, 'likes': 301}, '30 users can like 10 posts 300 times at most'),
+    ],
+)
+def test_more_than_there_can_be(app, seed, options, message):
+    answer = seed(**options)
     assert answer.exit_code == 2
-    assert f'{users} users can follow each other {most} times at most' in answer.output
-    assert numbers(app) == [0, 0, 0]
+    assert message in answer.output
+    assert numbers(app) == [0, 0, 0, 0]
 
 
 def test_small_by_default(app):
     printed(app.test_cli_runner().invoke(args=['seed']))
-    assert numbers(app) == [100, 1_000, 2_000]
+    assert numbers(app) == [100, 1_000, 2_000, 5_000]
 
 
 def test_the_same_each_time(app, seed):
     def everything():
         # All but the hash, which is salted.
         users = [column for column in User.__table__.c if column.name != 'password_hash']
-        return rows(app, *users), rows(app, *Follow.__table__.c), rows(app, *Post.__table__.c)
+        return [rows(app, *columns) for columns in (users, Follow.__table__.c, Post.__table__.c, Like.__table__.c)]
 
     first_output, first = seed().output, everything()
     databases.empty(app)
@@ -107,7 +129,7 @@ def test_hub_and_reader(app, seeded):
 
 
 def test_reader_follows_two_thousand(app, seed):
-    reader = user(app, printed(seed(users=2_100, follows=6_000, posts=0))['follows 2000'])
+    reader = user(app, printed(seed(users=2_100, follows=6_000, posts=0, likes=0))['follows 2000'])
     assert reader.following_count == 2_000
 
 
@@ -121,6 +143,22 @@ def test_activity_and_popularity_follow_a_power_law(app, seeded):
         assert sum(counts[:40]) > of_the_first_tenth * sum(counts)
         assert counts[0] > 10 * counts[200]
     assert rows(app, func.count(User.id).filter(User.post_count == 0))[0][0] >= 160
+
+
+def test_one_post_in_five_answers_an_earlier_one(app, seeded):
+    replies = [row for row in rows(app, Post.id, Post.reply_to_id) if row.reply_to_id]
+    assert 900 < len(replies) < 1_100
+    assert all(row.reply_to_id < row.id for row in replies)
+    assert sum(row.id - row.reply_to_id <= 10 for row in replies) > len(replies) / 2
+
+
+def test_likes_make_the_popular_more_popular(app, seeded):
+    liked = [row.like_count for row in rows(app, Post.like_count)][::-1]
+    assert liked[0] > 50
+    assert sum(liked[:500]) > 3_000
+    assert liked[-1_000] == 0
+    likers = [row[0] for row in rows(app, func.count(Like.user_id.distinct()))]
+    assert likers > [200]
 
 
 def test_users_could_have_registered(app, seeded):
@@ -145,7 +183,14 @@ def test_texts(app, seeded):
 
 def test_times(app, seeded):
     joined = dict(tuple(row) for row in rows(app, User.id, User.created_at))
-    for model, user_id in ((Follow, Follow.follower_id), (Follow, Follow.followed_id), (Post, Post.author_id)):
+    written = dict(tuple(row) for row in rows(app, Post.id, Post.created_at))
+    assert all(written[row.post_id] <= row.created_at for row in rows(app, Like.post_id, Like.created_at))
+    for model, user_id in (
+        (Follow, Follow.follower_id),
+        (Follow, Follow.followed_id),
+        (Post, Post.author_id),
+        (Like, Like.user_id),
+    ):
         happened = rows(app, model.id, user_id, model.created_at)
         times = [row.created_at for row in happened]
         assert times == sorted(times)
@@ -154,6 +199,9 @@ def test_times(app, seeded):
         assert all(joined[row[1]] <= row.created_at for row in happened)
     seen = [row.last_seen for row in rows(app, User.id, User.last_seen) if row.last_seen]
     assert max(times) <= min(seen)
+    assert {row.user_id for row in rows(app, Like.user_id)} <= {
+        row.id for row in rows(app, User.id, User.last_seen) if row.last_seen
+    }
     assert max(seen) < utcnow()
 
 
@@ -171,7 +219,7 @@ def test_only_into_an_empty_database(app, seed, make_user):
 def test_not_twice(app, seed):
     printed(seed())
     assert seed().exit_code == 1
-    assert numbers(app) == [400, 3_000, 5_000]
+    assert numbers(app) == [400, 3_000, 5_000, 6_000]
 
 
 def test_printed_credentials_log_in(app, anonymous, seeded):
@@ -190,6 +238,8 @@ def test_ids_go_on_after_the_last(app, seeded, make_user):
         assert db.session.execute(post).inserted_primary_key[0] > 5_000
         follow = insert(Follow).values(follower_id=new, followed_id=1, created_at=utcnow())
         assert db.session.execute(follow).inserted_primary_key[0] > 3_000
+        like = insert(Like).values(user_id=new, post_id=1, created_at=utcnow())
+        assert db.session.execute(like).inserted_primary_key[0] > 6_000
 
 
 def test_the_planner_knows_how_much_there_is(app, seeded):
