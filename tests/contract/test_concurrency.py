@@ -2,18 +2,26 @@
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import delete, insert, select, update
 
+from api.actions.posts import delete_post, write_post
+from api.app import create_app
 from api.clock import utcnow
+from api.errors import ApiError
 from api.extensions import db
-from api.models import Follow, Total, User
+from api.models import Follow, Post, Total, User
+from config import Settings
 from tests.conftest import PASSWORD, basic
+from tests.contract.test_storm import Kept
 from tests.servers import Server
 
 AT_ONCE = 20
@@ -151,3 +159,121 @@ def test_a_walk_over_followers_sees_who_stayed_exactly_once(app: Flask, server: 
             seen = list(walk(server, hub.token, f'/api/users/{hub.id}/followers?per_page=7&after='))
         stayed = [id for id in seen if id in staying]
         assert sorted(stayed) == sorted(staying)
+
+
+def make_authors(app: Flask, follower: int) -> list[int]:
+    """WRITERS users, all followed by one, and 600 posts of theirs."""
+    with app.app_context():
+        chance = random.Random(0)
+        users = [new_user(chance) for _ in range(WRITERS)]
+        authors = list(db.session.scalars(insert(User).returning(User.id), users))
+        follows = [{'follower_id': follower, 'followed_id': id, 'created_at': utcnow()} for id in authors]
+        db.session.execute(insert(Follow), follows)
+        posts = [{'author_id': authors[n % WRITERS], 'text': 'hello', 'created_at': utcnow()} for n in range(600)]
+        db.session.execute(insert(Post), posts)
+        db.session.execute(update(User).where(User.id.in_(authors)).values(post_count=len(posts) // WRITERS))
+        db.session.commit()
+    return authors
+
+
+@pytest.fixture
+def wide_app(app: Flask, settings: Settings) -> Iterator[Flask]:
+    """The application with a connection for each of the writers, on the database of `app`."""
+    wide = create_app(replace(settings, web_threads=WRITERS))
+    yield wide
+    with wide.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize('url', ['/api/posts', '/api/users/{author}/posts', '/api/feed'])
+def test_a_walk_over_posts_sees_what_stayed_exactly_once(wide_app: Flask, server: Server, login: Any, url: str) -> None:
+    reader = login('reader')
+    authors = make_authors(wide_app, reader.id)
+    url = url.format(author=authors[0])
+    with wide_app.app_context():
+        in_url = authors[:1] if 'users' in url else authors
+        posts = db.session.scalars(select(Post.id).where(Post.author_id.in_(in_url)).order_by(Post.id)).all()
+    staying = {id for number, id in enumerate(posts) if number % 3}
+    passing = deque(id for number, id in enumerate(posts) if not number % 3)
+    random.Random(0).shuffle(passing)
+
+    def write_or_delete(chance: random.Random) -> None:
+        # Each post that comes is to go later; so does one of the old ones, as long as there are any.
+        passing.append(write_post(actor=chance.choice(in_url), text='and gone')['id'])
+        db.session.commit()
+        with suppress(ApiError):
+            delete_post(id=passing.popleft())
+
+    with writing(wide_app, write_or_delete):
+        for _ in range(2):
+            seen = list(walk(server, reader.token, f'{url}?per_page=7'))
+            assert seen == sorted(set(seen), reverse=True)
+            assert staying <= set(seen)
+
+
+def test_who_polls_while_others_write_misses_nothing(app: Flask, server: Server, login: Any) -> None:
+    reader = login('reader')
+    writers = [login(f'writer{number}') for number in range(WRITERS)]
+    for writer in writers:
+        assert reader.put(f'/api/me/following/{writer.id}').status_code == 204
+    written = threading.Event()
+
+    def write(writer: Any) -> list[int]:
+        ids = []
+        with closing(Kept(server, writer.token)) as kept:
+            for _ in range(60):
+                status, post = kept.ask('POST', '/api/posts', {'text': 'hello'})
+                assert status == 201
+                ids.append(post['id'])
+        return ids
+
+    def poll(url: str) -> list[int]:
+        ids = []
+        with closing(Kept(server, reader.token)) as kept:
+            while True:
+                last = written.is_set()
+                status, page = kept.ask('GET', url)
+                assert status == 200
+                ids += [post['id'] for post in reversed(page['items'])]
+                url = page['_links']['prev']
+                if last and not page['items']:
+                    return ids
+
+    with ThreadPoolExecutor(WRITERS + 2) as pool:
+        pollers = [pool.submit(poll, url) for url in ('/api/posts?per_page=5', '/api/feed?per_page=5')]
+        try:
+            posts = sorted(id for ids in pool.map(write, writers) for id in ids)
+        finally:
+            written.set()
+        assert [poller.result() for poller in pollers] == [posts, posts]
+
+
+def test_a_post_is_not_seen_before_those_with_lower_ids(app: Flask, server: Server, login: Any) -> None:
+    """One has its id but is not committed yet: the next one waits, or whoever polls meanwhile would miss the first."""
+    ana, ben, reader = login('ana'), login('ben'), login('reader')
+    for writer in (ana, ben):
+        assert reader.put(f'/api/me/following/{writer.id}').status_code == 204
+    urls = ['/api/posts', '/api/feed']
+
+    def poll() -> list[list[int]]:
+        ids = []
+        for number, url in enumerate(urls):
+            page = server.ask('GET', url, Authorization=f'Bearer {reader.token}').json
+            ids.append([post['id'] for post in reversed(page['items'])])
+            urls[number] = page['_links']['prev']
+        return ids
+
+    def write() -> int:
+        answer = server.ask('POST', '/api/posts', {'text': 'second'}, Authorization=f'Bearer {ben.token}')
+        return int(answer.json['id'])
+
+    with ThreadPoolExecutor(1) as pool:
+        with app.app_context():
+            first = write_post(actor=ana.id, text='first')['id']
+            second = pool.submit(write)
+            # Where nobody waits it is there in a moment; that it waits can only be seen by waiting.
+            wait([second], timeout=0.5)
+            seen = poll()
+            db.session.commit()
+        posts = [first, second.result()]
+    assert [early + late for early, late in zip(seen, poll(), strict=True)] == [posts, posts]
