@@ -1,7 +1,6 @@
 """What the benchmarks share: the application in this process, called through WSGI; CPU time of it and PostgreSQL."""
 
 import base64
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -11,9 +10,8 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import EnvironBuilder
 
+from api.actions.tokens import issue_token
 from api.extensions import db
-
-TICK = os.sysconf('SC_CLK_TCK')
 
 
 def basic(username: str, password: str) -> dict[str, str]:
@@ -24,6 +22,14 @@ def bearer(app: Flask, username: str, password: str) -> dict[str, str]:
     answer = app.test_client().post('/api/tokens', headers=basic(username, password))
     assert answer.status_code == 200, answer.text
     return {'Authorization': f'Bearer {answer.json["token"]}'}
+
+
+def bearer_of(app: Flask, id: int) -> dict[str, str]:
+    """A token without a password."""
+    with app.app_context():
+        issued = issue_token(actor=id)
+        db.session.commit()
+    return {'Authorization': f'Bearer {issued.token}'}
 
 
 def caller(app: Flask, path: str, headers: dict[str, str], method: str = 'GET') -> Callable[[], bytes]:
@@ -45,15 +51,15 @@ def backends(app: Flask) -> list[int]:
     with app.app_context():
         if db.engine.dialect.name == 'sqlite':
             return []
-        return list(db.session.scalars(text("SELECT pid FROM pg_stat_activity WHERE application_name = 'microblog'")))
+        ours = "datname = current_database() AND application_name = 'microblog'"
+        return list(db.session.scalars(text(f'SELECT pid FROM pg_stat_activity WHERE {ours}')))
 
 
 def cpu(pids: list[int]) -> float:
     """Seconds of CPU that this process and those have used."""
     spent = time.process_time()
     for pid in pids:
-        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-        spent += (int(fields[11]) + int(fields[12])) / TICK
+        spent += int(Path(f'/proc/{pid}/schedstat').read_text().split()[0]) / 1e9
     return spent
 
 
