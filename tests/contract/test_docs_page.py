@@ -144,10 +144,13 @@ def operation(page: Page, operation_id: str) -> Locator:
 
 def try_out(page: Page, operation_id: str, status: int, body: dict[str, str] | None, parameters: dict[str, str]) -> str:
     """Opens an operation, fills it in, executes it, and returns the body of the answer."""
+    for opened in page.locator('.opblock.is-open .opblock-summary-control').all():
+        opened.click()  # all that is open is drawn again at each key
     block = operation(page, operation_id)
     block.locator('.opblock-summary-control').click()
     for name, value in parameters.items():
         field = block.locator(f'[data-param-name={name}]')
+        field.locator('.json-schema-array, input').first.wait_for()
         if field.locator('.json-schema-array').count() and not field.locator('input').count():
             field.get_by_role('button', name='Add').click()
         field.locator('input').first.fill(value)
