@@ -1,7 +1,7 @@
 """What a page costs deep in a collection, against page 2: `python -m benchmarks.paging`.
 
-On the database of DATABASE_URL, filled by `flask seed --users 20000 --follows 200000 --posts 0 --likes 0`. Pages are reached by
-their links. Prints CPU per request, of this process and PostgreSQL's together, and the ratio of each to page 2.
+On the database of DATABASE_URL, filled by `flask seed --users 20000 --follows 200000 --posts 0 --likes 0`. Pages are
+reached by their links. Prints CPU per request, of this process and PostgreSQL together, and the ratio to page 2.
 """
 
 import argparse
