@@ -1,5 +1,6 @@
 """`flask recount` finds and repairs every counter."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,9 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import delete, select, update
 
+from api.actions.posts import in_turn
 from api.cli.data import COUNTERS
+from api.clock import utcnow
 from api.extensions import db
 from api.models import Post, Total, User
 
@@ -93,3 +96,20 @@ def test_several_wrong_at_once(app, recount):
 
 def test_without_any_row(app):
     assert app.test_cli_runner().invoke(args=['recount']).output == 'all counters are right\n'
+
+
+def test_a_post_that_is_being_written_is_not_in_its_way(app, login):
+    ana = login('ana')
+    answers = []
+    counting = threading.Thread(target=lambda: answers.append(app.test_cli_runner().invoke(args=['recount'])))
+    with app.app_context():
+        # As `write_post` does it: the author first, then the post.
+        counted = update(User).where(User.id == ana.id).values(post_count=User.post_count + 1)
+        db.session.execute(counted, execution_options={'synchronize_session': False})
+        counting.start()
+        counting.join(0.5)  # it waits now, or is done
+        values = {'author_id': ana.id, 'text': 'Hello!', 'reply_to_id': None, 'created_at': utcnow()}
+        db.session.execute(in_turn(values))
+        db.session.commit()
+    counting.join()
+    assert answers[0].output == 'all counters are right\n'
