@@ -2,9 +2,10 @@
 
 from api.models.follows import Follow
 from api.models.likes import Like
+from api.models.outbox import Message
 from api.models.posts import Post, PostVersion
 from api.models.tokens import Token
 from api.models.totals import Total
 from api.models.users import User
 
-__all__ = ['Follow', 'Like', 'Post', 'PostVersion', 'Token', 'Total', 'User']
+__all__ = ['Follow', 'Like', 'Message', 'Post', 'PostVersion', 'Token', 'Total', 'User']

@@ -1,21 +1,29 @@
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from api.database import Base
 
 
 class Token(Base):
-    """What recognises an access token, and with the server's key makes it again; not the token itself."""
+    """What recognises an access token; not the token itself.
+
+    One that a password gave has a seed, with which the server's key makes it again, and may do everything. A personal
+    access token has a name and scopes instead, words with blanks between them.
+    """
 
     __tablename__ = 'tokens'
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey('users.id', ondelete='CASCADE'), index=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    seed: Mapped[bytes] = mapped_column(LargeBinary(16))
+    seed: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    name: Mapped[str | None] = mapped_column(String(64))
+    scopes: Mapped[str | None] = mapped_column(String(255))
+    used_scopes: Mapped[str] = mapped_column(String(255), server_default='')
     created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
 
     __table_args__ = {'sqlite_autoincrement': True}

@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String, func
+from sqlalchemy import CheckConstraint, Index, String, false, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from api.database import Base
@@ -14,7 +14,11 @@ class User(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(64))
     email: Mapped[str] = mapped_column(String(120))
+    email_verified: Mapped[bool] = mapped_column(server_default=false())
     password_hash: Mapped[str] = mapped_column(String(255))
+    # Goes up when everything ends that was given out before: tokens, links in mails, log-ins that are under way.
+    credentials_version: Mapped[int] = mapped_column(server_default='0')
+    disabled_at: Mapped[datetime | None]
     about_me: Mapped[str | None] = mapped_column(String(140))
     created_at: Mapped[datetime]
     last_seen: Mapped[datetime | None]
