@@ -4,10 +4,12 @@
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
@@ -47,6 +49,16 @@ class Settings:
     trusted_proxies: int = 0
     web_workers: int = 1
     web_threads: int = 4
+    public_url: str = 'http://127.0.0.1:5000'
+    mail_server: str = ''
+    mail_port: int = 587
+    mail_security: str = 'starttls'
+    mail_username: str = ''
+    mail_password: str = ''
+    mail_from: str = 'microblog@127.0.0.1'
+    posting_needs_verified_email: bool = False
+    ratelimit_enabled: bool = False
+    ratelimit_storage_uri: str = 'memory://'
 
     @property
     def production(self) -> bool:
@@ -62,10 +74,15 @@ def read_settings() -> Settings:
     env.read_env(str(ROOT / '.env'), recurse=False)
     environment = env.str('ENVIRONMENT', default_environment(), validate=validate.OneOf(['development', 'production']))
     production = environment != 'development'
+    host = env.str('HOST', Settings.host)
+    port = env.int('PORT', Settings.port, validate=validate.Range(1, 65535))
+    url = public_url(env, production, f'http://{host}:{port}')
+    limited = env.bool('RATELIMIT_ENABLED', production)
+    workers = env.int('WEB_WORKERS', Settings.web_workers, validate=validate.Range(1, 256))
     settings = Settings(
         environment=environment,
-        host=env.str('HOST', Settings.host),
-        port=env.int('PORT', Settings.port, validate=validate.Range(1, 65535)),
+        host=host,
+        port=port,
         database_url=database_url(env),
         secret_key=secret_key(env, production),
         secret_key_fallbacks=several(env, 'SECRET_KEY_FALLBACKS', strong_key if production else None),
@@ -76,13 +93,28 @@ def read_settings() -> Settings:
         password_min_length=env.int('PASSWORD_MIN_LENGTH', 8, validate=validate.Range(8, 64)),
         trusted_hosts=several(env, 'TRUSTED_HOSTS'),
         trusted_proxies=env.int('TRUSTED_PROXIES', 0, validate=validate.Range(0, 10)),
-        web_workers=env.int('WEB_WORKERS', Settings.web_workers, validate=validate.Range(1, 256)),
+        web_workers=workers,
         web_threads=env.int('WEB_THREADS', Settings.web_threads, validate=validate.Range(1, 256)),
+        public_url=url,
+        mail_server=mail_server(env, production),
+        mail_port=env.int('MAIL_PORT', Settings.mail_port, validate=validate.Range(1, 65535)),
+        mail_security=env.str('MAIL_SECURITY', 'starttls', validate=validate.OneOf(['starttls', 'tls', 'none'])),
+        mail_username=env.str('MAIL_USERNAME', '', validate=ascii_only),
+        mail_password=env.str('MAIL_PASSWORD', '', validate=ascii_only),
+        mail_from=env.str('MAIL_FROM', f'microblog@{host_of(url)}', validate=mail_address),
+        posting_needs_verified_email=env.bool('POSTING_NEEDS_VERIFIED_EMAIL', False),
+        ratelimit_enabled=limited,
+        ratelimit_storage_uri=env.str('RATELIMIT_STORAGE_URI', Settings.ratelimit_storage_uri, validate=storage_uri),
     )
+    mistakes: dict[str, Any] = {}
     try:
         env.seal()
     except EnvValidationError as error:
-        raise ConfigError(describe(error.error_messages)) from None
+        mistakes |= cast(dict[str, Any], error.error_messages)
+    if production and limited and (workers or 1) > 1 and settings.ratelimit_storage_uri == 'memory://':
+        mistakes['RATELIMIT_STORAGE_URI'] = [f'is memory://, where each of {workers} processes would count alone']
+    if mistakes:
+        raise ConfigError(describe(mistakes))
     return settings
 
 
@@ -109,6 +141,61 @@ def strong_key(value: str) -> None:
         raise ValidationError('is the sample key; make one: openssl rand -hex 32')
     if len(value) < SECRET_KEY_LENGTH:
         raise ValidationError(f'is shorter than {SECRET_KEY_LENGTH} characters; make one: openssl rand -hex 32')
+
+
+def public_url(env: Env, production: bool, served_at: str) -> str:
+    """Where people reach the server: links in mails begin with it."""
+
+    if production:
+        return env.str('PUBLIC_URL', validate=is_origin)
+    return env.str('PUBLIC_URL', served_at, validate=is_origin)
+
+
+def is_origin(value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        if parts.port != 0 and re.fullmatch(r'https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?', value):
+            return
+    except ValueError:  # of a port that is too large, or of brackets without an address
+        pass
+    raise ValidationError('is not of the form https://api.example.com')
+
+
+def mail_server(env: Env, production: bool) -> str:
+    if production:
+        return env.str('MAIL_SERVER', validate=validate.Length(1))
+    return env.str('MAIL_SERVER', '')
+
+
+def ascii_only(value: str) -> None:
+    if not value.isascii():
+        raise ValidationError('is not ASCII')
+
+
+def host_of(url: str | None) -> str | None:
+    """None where the URL is a mistake, which is named elsewhere."""
+    try:
+        return urlsplit(url or '').hostname
+    except ValueError:
+        return None
+
+
+def mail_address(value: str) -> None:
+    if not re.fullmatch(r'[^@\s<>,;]+@[^@\s<>,;]+', value):
+        raise ValidationError('is not an e-mail address')
+
+
+def storage_uri(value: str) -> None:
+    if value != 'memory://' and not is_redis(value):
+        raise ValidationError('is not memory:// or of the form redis://host:port/number')
+
+
+def is_redis(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ('redis', 'rediss') and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number or too large
+        return False
 
 
 def debug_allowed(production: bool) -> validate.OneOf | None:

