@@ -25,3 +25,18 @@ class ApiError(Exception):
         self.message = message
         self.errors = errors
         self.headers = headers or {}
+
+
+class InsufficientScopeError(ApiError):
+    """403 for a token that lacks these scopes, which have blanks between them (RFC 6750)."""
+
+    def __init__(self, scopes: str):
+        challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'
+        super().__init__(403, 'the token has not the scope for this', headers={'WWW-Authenticate': challenge})
+
+
+class UnauthorizedError(ApiError):
+    """401 where credentials ended after they had been looked up. The edge adds the challenge, as to any 401."""
+
+    def __init__(self) -> None:
+        super().__init__(401)

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from api.database import Base, reader_of
 from api.keys import Keyring
+from api.mailer import Mailer
 from api.passwords import Passwords
 
 
@@ -22,3 +23,4 @@ class RoutingSession(Session):
 db = SQLAlchemy(model_class=Base, session_options={'class_': RoutingSession})
 keyring = Keyring()
 passwords = Passwords()
+mailer = Mailer()

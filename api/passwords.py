@@ -33,3 +33,7 @@ class Passwords:
         except (Argon2Error, InvalidHashError):
             return False
         return password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether it was made with other parameters than those of today."""
+        return self._hasher.check_needs_rehash(password_hash)

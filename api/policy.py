@@ -7,3 +7,8 @@ def may_change_account(actor_id: int, user_id: int) -> bool:
 
 def may_change_post(actor_id: int, author_id: int) -> bool:
     return actor_id == author_id
+
+
+def may_post(*, email_verified: bool, demanded: bool) -> bool:
+    """demanded: whether this server wants addresses verified first."""
+    return email_verified or not demanded

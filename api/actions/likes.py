@@ -6,17 +6,17 @@ misses nothing.
 
 from sqlalchemy import select, update
 
-from api.actions.rows import delete_once, insert_once
+from api.actions.rows import delete_once, insert_once, lock_user
 from api.clock import utcnow
 from api.errors import ApiError
 from api.extensions import db
-from api.models import Like, Post, User
+from api.models import Like, Post
 
 
 def like_post(*, actor: int, id: int) -> None:
     """Makes the actor like a post. Does nothing where they do already."""
     lock(id)
-    db.session.execute(select(User.id).where(User.id == actor).with_for_update(key_share=True))
+    lock_user(actor)
     if insert_once(Like, user_id=actor, post_id=id, created_at=utcnow()):
         count(id, 1)
 

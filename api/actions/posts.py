@@ -9,7 +9,7 @@ from sqlalchemy import Select, delete, func, insert, literal, or_, select, updat
 from sqlalchemy.dialects import postgresql
 
 from api.clock import utcnow
-from api.errors import ApiError
+from api.errors import ApiError, UnauthorizedError
 from api.extensions import db
 from api.models import Post, PostVersion, User
 
@@ -21,8 +21,10 @@ def write_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict
     """Writes a post and returns it as its author sees it."""
     if reply_to_id is not None:
         count_reply(reply_to_id)
-    counted = update(User).where(User.id == actor).values(post_count=User.post_count + 1)
-    author = db.session.execute(counted.returning(User.username, User.email)).one()
+    counted = update(User).where(User.id == actor, User.disabled_at.is_(None)).values(post_count=User.post_count + 1)
+    author = db.session.execute(counted.returning(User.username, User.email)).one_or_none()
+    if author is None:
+        raise UnauthorizedError
     values = {'author_id': actor, 'text': text, 'reply_to_id': reply_to_id, 'created_at': utcnow()}
     post = db.session.execute(in_turn(values).returning(*COLUMNS)).one()
     return {**post._mapping, 'author_username': author.username, 'author_email': author.email, 'liked': False}

@@ -1,12 +1,14 @@
-"""Rows that are there once or not at all."""
+"""Rows that are there once or not at all, and those that are locked first."""
 
 from typing import Any
 
-from sqlalchemy import delete, literal
+from sqlalchemy import delete, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from api.database import Base
+from api.errors import UnauthorizedError
 from api.extensions import db
+from api.models import User
 
 INSERTS = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
@@ -21,3 +23,12 @@ def insert_once(model: type[Base], **values: Any) -> bool:
 def delete_once(model: type[Base], **values: Any) -> bool:
     """Whether the row really went."""
     return db.session.connection().execute(delete(model).filter_by(**values)).rowcount > 0
+
+
+def lock_user(actor: int, credentials_version: int | None = None) -> None:
+    """Locks the caller's row. 401 where the account has gone or, if a version is given, its credentials have ended."""
+    user = select(User.id).where(User.id == actor, User.disabled_at.is_(None))
+    if credentials_version is not None:
+        user = user.where(User.credentials_version == credentials_version)
+    if db.session.scalar(user.with_for_update(key_share=True)) is None:
+        raise UnauthorizedError

@@ -8,8 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from api.actions.links import VERIFICATION, Link
+from api.actions.outbox import EMAIL_CHANGED, VERIFY_EMAIL, post_message
+from api.actions.rows import lock_user
+from api.actions.tokens import note_scope
 from api.clock import utcnow
-from api.errors import ApiError
+from api.errors import ApiError, InsufficientScopeError, UnauthorizedError
 from api.extensions import db, passwords
 from api.models import Total, User
 
@@ -25,16 +29,58 @@ def register_user(*, username: str, email: str, password: str, about_me: str | N
             .values(username=username, email=email, password_hash=password_hash, about_me=about_me, created_at=utcnow())
             .returning(User.id)
         ).scalar_one()
+    post_message(VERIFY_EMAIL, recipient=email, user_id=user_id)
     # Last, because the whole server's registrations wait for this row until the transaction ends.
     db.session.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
     return user_id
 
 
-def change_account(*, actor: int, **changes: Any) -> None:
-    """Changes what the actor may change of their own account: username, email, about_me."""
-    if changes:
-        with refuse_taken(but=actor, **changes):
-            db.session.execute(update(User).where(User.id == actor).values(changes))
+def change_account(*, actor: int, may_change_email: bool, token_id: int | None = None, **changes: Any) -> None:
+    """Changes what the actor may change of their own account: username, email, about_me.
+
+    A new e-mail address is one that nobody has verified; both addresses are told. token_id: of the token that does it,
+    where it is of those whose use is written down.
+    """
+    if not changes:
+        return
+    if 'email' in changes and (old := lock_email(actor)).lower() != changes['email'].lower():
+        if not may_change_email:
+            raise InsufficientScopeError('account:manage')
+        if token_id is not None:
+            note_scope(db.session.connection(), token_id, 'account:manage')
+        post_message(EMAIL_CHANGED, recipient=old, user_id=actor)
+        post_message(VERIFY_EMAIL, recipient=changes['email'], user_id=actor)
+        changes['email_verified'] = False
+    with refuse_taken(but=actor, **changes):
+        changed = update(User).where(User.id == actor, User.disabled_at.is_(None)).values(changes)
+        if not db.session.connection().execute(changed).rowcount:
+            raise UnauthorizedError
+
+
+def lock_email(actor: int) -> str:
+    """The caller's e-mail address, which nobody else changes until the transaction ends."""
+    theirs = select(User.email).where(User.id == actor, User.disabled_at.is_(None))
+    email = db.session.scalar(theirs.with_for_update(key_share=True))
+    if email is None:
+        raise UnauthorizedError
+    return email
+
+
+def request_verification(*, actor: int) -> None:
+    """Sends the actor another mail to verify their address with, where they have not yet."""
+    lock_user(actor)
+    unverified = select(User.email).where(User.id == actor, ~User.email_verified)
+    if email := db.session.scalar(unverified):
+        post_message(VERIFY_EMAIL, recipient=email, user_id=actor)
+
+
+def verify_email(*, token: str) -> None:
+    """Believes that an address is its user's. token: from the link in the mail that went there."""
+    link = Link(VERIFICATION, token)
+    theirs = select(User.email).where(User.id == link.user_id).with_for_update(key_share=True)
+    email = db.session.scalar(theirs)
+    link.check(email and email.lower())
+    db.session.execute(update(User).where(User.id == link.user_id).values(email_verified=True))
 
 
 def note_seen(connection: Connection, user_id: int, last_seen: datetime | None) -> None:

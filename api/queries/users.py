@@ -17,13 +17,20 @@ def get_user(id: Any) -> AnySelect:
 
 @query
 def get_own_user(id: Any) -> AnySelect:
-    return select(*EVERYTHING, User.email.label('own_email')).where(User.id == id)
+    own = (User.email.label('own_email'), User.email_verified.label('own_email_verified'))
+    return select(*EVERYTHING, *own).where(User.id == id)
 
 
 @query
 def get_user_by_name(name: Any) -> AnySelect:
     """name: as `folded` gives it."""
     return select(*EVERYTHING).where(func.lower(User.username) == name)
+
+
+@query
+def get_user_by_email(email: Any) -> AnySelect:
+    """email: in lower case."""
+    return select(*EVERYTHING).where(func.lower(User.email) == email)
 
 
 def folded(username: str) -> str:

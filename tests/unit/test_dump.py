@@ -17,6 +17,8 @@ from api.schemas.base import ResponseSchema
 from api.schemas.dump import CompiledDump
 from api.schemas.embedded import Embedded
 from api.schemas.links import FromRecord, Links
+from api.schemas.tokens import ScopeList
+from api.scopes import SCOPES, words
 
 
 def response_schemas() -> list[type[ResponseSchema]]:
@@ -30,6 +32,7 @@ def response_schemas() -> list[type[ResponseSchema]]:
 
 moments = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC))
 texts = st.text(st.characters(codec='utf-8'))
+scopes = st.lists(st.sampled_from(list(SCOPES))).map(words)
 
 
 def values(field: fields.Field) -> st.SearchStrategy[Any]:
@@ -44,10 +47,14 @@ def values(field: fields.Field) -> st.SearchStrategy[Any]:
         value = st.booleans()
     elif isinstance(field, fields.DateTime):
         value = moments
+    elif isinstance(field, ScopeList):
+        value = st.none() | scopes
     elif isinstance(field, fields.List):
         value = st.lists(values(field.inner), max_size=3)
     elif isinstance(field, fields.Dict):
         value = st.dictionaries(texts, st.lists(texts, max_size=2), max_size=3)
+    elif type(field) is fields.Raw:
+        value = st.dictionaries(texts, st.none() | texts | st.booleans(), max_size=3)
     else:
         assert isinstance(field, fields.String)
         value = texts

@@ -1,0 +1,46 @@
+"""Tokens for links in mails. They are signed, not stored: the database holds nothing that works.
+
+A link is for a purpose, a user and a state of their account. It ends when its time is up or that state has changed.
+"""
+
+import base64
+import hmac
+from datetime import timedelta
+
+from api.clock import utcnow
+from api.errors import ApiError
+from api.extensions import keyring
+
+VERIFICATION, RESET = 'email verification', 'password reset'
+LIFETIMES = {VERIFICATION: timedelta(days=1), RESET: timedelta(minutes=10)}
+
+
+class StaleLinkError(ApiError):
+    """400 for a link that was never sent, was used, or came too late."""
+
+    def __init__(self) -> None:
+        super().__init__(400, 'this link is not valid, or not any more')
+
+
+def sign_link(purpose: str, user_id: int, state: str) -> str:
+    """A token of 64 characters that may stand in a URL. It lives from now on."""
+    expires_at = int((utcnow() + LIFETIMES[purpose]).timestamp())
+    claim = user_id.to_bytes(8, 'big') + expires_at.to_bytes(8, 'big')
+    return base64.urlsafe_b64encode(claim + keyring.derive(purpose, claim + state.encode())).decode()
+
+
+class Link:
+    """A token from a mail, as somebody sent it. Whether it is true shows when the state of the user is known."""
+
+    def __init__(self, purpose: str, token: str):
+        raw = base64.urlsafe_b64decode(token)
+        self._purpose, self._claim, self._signature = purpose, raw[:16], raw[16:]
+        self.user_id = int.from_bytes(raw[:8], 'big', signed=True)
+        self._expires_at = int.from_bytes(raw[8:16], 'big')
+
+    def check(self, state: str | None) -> None:
+        """400 where the link is not for this state (None: that of nobody), or its time is up."""
+        signed = keyring.derive_all(self._purpose, self._claim + (state or '').encode())
+        is_ours = any(hmac.compare_digest(self._signature, each) for each in signed)
+        if state is None or not is_ours or self._expires_at <= utcnow().timestamp():
+            raise StaleLinkError
