@@ -6,19 +6,26 @@ BIN := $(VENV)/bin
 
 .PHONY: serve demo test lint lint-document document lock clean
 
-serve: $(VENV)/serve
-	ENVIRONMENT=development $(BIN)/flask db upgrade
-	ENVIRONMENT=development $(BIN)/python -m api.server
+# The server with a worker beside it, which ends with it.
+RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
+	trap 'exit 130' INT; trap 'exit 143' TERM; $(BIN)/python -m api.server & server=$$!; wait $$server
 
+serve: export ENVIRONMENT = development
+serve: $(VENV)/serve
+	@$(BIN)/flask db upgrade
+	@$(RUN)
+
+demo: export ENVIRONMENT = development
+demo: export DATABASE_URL = sqlite:///$(CURDIR)/data/demo.sqlite
 demo: data/demo.sqlite $(VENV)/serve
-	ENVIRONMENT=development DATABASE_URL=sqlite:///$(CURDIR)/$< $(BIN)/flask db upgrade
-	ENVIRONMENT=development DATABASE_URL=sqlite:///$(CURDIR)/$< $(BIN)/python -m api.server
+	@$(BIN)/flask db upgrade
+	@$(RUN)
 
 # Under another name until it is whole.
 data/demo.sqlite: | $(VENV)/serve
 	rm -f $@.new*
-	ENVIRONMENT=development DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask db upgrade
-	ENVIRONMENT=development DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask seed
+	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask db upgrade
+	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask seed
 	mv $@.new $@
 
 test: $(VENV)/develop

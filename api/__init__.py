@@ -10,6 +10,13 @@ Users, posts, likes and feeds: the back end of a microblog, for clients that you
 On this page: press **Authorize**, enter username and password under *basic_auth*, call `POST /api/tokens`, then
 enter the token under *token_auth*.
 
+## Tokens for programs
+
+The token that a password gives may do everything, for an hour. For a program make a personal access token with
+`POST /api/me/tokens`: it has a name, an end, and only the scopes that you choose. They are listed under **Authorize**,
+and each operation names the one that it needs. A token without it is answered 403, with the scope in
+`WWW-Authenticate`.
+
 ## Collections
 
 A collection comes in pages: `?page=2&per_page=25`. `_meta` counts, `_links` lead on. Follow `_links.next` until it
@@ -18,6 +25,12 @@ that is there throughout exactly once, also while others come and go.
 
 Posts come in timelines, which are collections without numbers: `_links.next` leads on, and the link to what is newer is
 always there (`prev`; in replies, which are in the order of time, `next`). Ask it again and again to learn what is new.
+
+## Limits
+
+A server may limit how often you ask. Then answers have `RateLimit-Policy` and `RateLimit`: `"token";q=300;w=300` allows
+300 requests in 300 seconds, of which `"token";r=12;t=40` leaves 12 for the next 40. One too many is answered 429 with
+`Retry-After`.
 
 ## Errors
 

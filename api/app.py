@@ -5,17 +5,22 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import cli
+from api.counters import Counters
 from api.database import engine_options, prepare_engine
 from api.edge import bodies, openapi
 from api.edge.headers import add_headers
+from api.edge.limits import limit_requests
 from api.edge.logs import configure_logs, log_requests
 from api.edge.rendering import render_errors
 from api.edge.transaction import TransactionalFlask
 from api.edge.urls import IdConverter
-from api.extensions import db, keyring, passwords
+from api.extensions import db, keyring, mailer, passwords
+from api.routes.account import account
 from api.routes.docs import docs
 from api.routes.health import health
 from api.routes.me import me
+from api.routes.pages import pages
+from api.routes.personal_tokens import personal
 from api.routes.posts import posts
 from api.routes.tokens import tokens
 from api.routes.users import users
@@ -39,16 +44,25 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     keyring.load(settings.secret_key, settings.secret_key_fallbacks)
     passwords.min_length = settings.password_min_length
+    mailer.configure(
+        server=settings.mail_server,
+        port=settings.mail_port,
+        security=settings.mail_security,
+        username=settings.mail_username,
+        password=settings.mail_password,
+        sender=settings.mail_from,
+    )
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
     APIFairy(app).process_apispec(openapi.complete)
 
     app.after_request(bodies.drain)
+    limit_requests(app, Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None)
     log_requests(app)
     add_headers(app)
     render_errors(app)
-    for blueprint in (users, me, posts, tokens, health, docs):
+    for blueprint in (users, me, posts, tokens, personal, account, health, pages, docs):
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app
@@ -64,6 +78,8 @@ def flask_config(settings: Settings) -> dict[str, object]:
         'TRUSTED_HOSTS': list(settings.trusted_hosts) or None,
         'SQLALCHEMY_DATABASE_URI': settings.database_url,
         'SQLALCHEMY_ENGINE_OPTIONS': engine_options(settings.database_url, settings.web_threads + SPARE_CONNECTIONS),
+        'PUBLIC_URL': settings.public_url,
+        'POSTING_NEEDS_VERIFIED_EMAIL': settings.posting_needs_verified_email,
         'APIFAIRY_TITLE': 'Microblog API',
         'APIFAIRY_VERSION': '0.1.0',
         'APIFAIRY_APISPEC_VERSION': '3.1.0',

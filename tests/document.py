@@ -52,9 +52,11 @@ class Document:
 
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'
-        if answer.mimetype.endswith('json'):
+        if answer.mimetype.endswith(('json', 'jsonl')):
             schema = {'$ref': ROOT + content[answer.mimetype]['schema']['$ref']}
-            Draft202012Validator(schema, registry=self.registry, format_checker=formats).validate(answer.json)
+            validator = Draft202012Validator(schema, registry=self.registry, format_checker=formats)
+            for value in [answer.json] if answer.is_json else map(json.loads, answer.text.splitlines()):
+                validator.validate(value)
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The operation for a request, or for a method that its URL does not have another; None outside of the API."""

@@ -5,9 +5,11 @@ from flask import Flask
 from api.cli.data import recount_command
 from api.cli.document import document_command
 from api.cli.migrations import db_commands
+from api.cli.outbox import outbox_command
 from api.cli.seed import seed_command
+from api.cli.users import users_commands
 
 
 def add_commands(app: Flask) -> None:
-    for command in (db_commands, document_command, recount_command, seed_command):
+    for command in (db_commands, document_command, outbox_command, recount_command, seed_command, users_commands):
         app.cli.add_command(command)

@@ -39,7 +39,7 @@ WHAT = ('a crème brûlée', 'the bicycle', 'that book', 'a recipe', 'the garden
 WHEN = ('.', ' today.', ' again!', ' before breakfast.', ' in the rain.', ' on the train to Kraków.', ' at last! 🎉')
 
 USER_COLUMNS = (
-    *('id', 'username', 'email', 'password_hash', 'about_me', 'created_at', 'last_seen'),
+    *('id', 'username', 'email', 'email_verified', 'password_hash', 'about_me', 'created_at', 'last_seen'),
     *('post_count', 'follower_count', 'following_count'),
 )
 FOLLOW_COLUMNS = ('id', 'follower_id', 'followed_id', 'created_at')
@@ -187,7 +187,7 @@ def user_rows(
         created_at = moment(OPENED, SETTLED, user / users)
         last_seen = CLOSED + timedelta(minutes=random.randrange(40_000)) if user in seen else None
         counts = posts[user], followers[user], following[user]
-        yield user, name, f'{name}@example.com', password_hash, about_me, created_at, last_seen, *counts
+        yield user, name, f'{name}@example.com', True, password_hash, about_me, created_at, last_seen, *counts
 
 
 def follow_rows(pairs: Sequence[int]) -> Iterator[tuple[Any, ...]]:

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import NamedTuple, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
-from flask import g, request
+from flask import current_app, g, request
 from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
-from api.actions.tokens import digest_of
+from api import scopes
+from api.actions.passwords import rehash_password
+from api.actions.tokens import digest_of, is_well_formed, note_scope, note_used, scopes_of
 from api.actions.users import note_seen
 from api.clock import utcnow
+from api.edge import limits
 from api.edge.transaction import reading
-from api.errors import ApiError
+from api.errors import ApiError, InsufficientScopeError
 from api.extensions import passwords
-from api.policy import may_change_account, may_change_post
+from api.policy import may_change_account, may_change_post, may_post
 from api.queries.posts import author_of
 from api.queries.tokens import find_caller
-from api.queries.users import folded, get_user_by_name
+from api.queries.users import folded, get_user, get_user_by_name
 
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -41,55 +44,109 @@ class StrictTokenAuth(HTTPTokenAuth):  # type: ignore[misc]
     def get_auth(self) -> Authorization | None:
         return sent_credentials('bearer')
 
+    def authorize(self, role: str | None, user: 'Caller', auth: Authorization) -> bool:
+        """Whether the token has the scope. A view that names none lets nobody pass."""
+        if role == scopes.ANY:
+            return True
+        if role not in user.scopes:
+            raise InsufficientScopeError(role or '')
+        if user.used_scopes is not None and role not in user.used_scopes.split():
+            with reading() as connection:
+                note_scope(connection, user.token_id, role)
+        return True
+
 
 basic_auth = StrictBasicAuth()
 basic_auth.__doc__ = 'Username and password, for a token only.'
 token_auth = StrictTokenAuth()
-token_auth.__doc__ = 'The token that `POST /api/tokens` gives.'
+token_auth.__doc__ = f"""
+The token that `POST /api/tokens` gives, which may do everything, or a personal access token, which has scopes.
+
+| Scope | |
+|---|---|
+{chr(10).join(f'| `{scope}` | {sentence} |' for scope, sentence in scopes.SCOPES.items())}
+"""
 
 
 class Caller(NamedTuple):
-    """Whoever sent the request. token_id: the token that they sent, None where it was a password."""
+    """Whoever sent the request, and what the token may that they sent; with a password there is none.
+
+    used_scopes: those that were written down already; None for a token of which nobody wants to know.
+    """
 
     id: int
+    username: str
+    credentials_version: int
+    email: str
+    email_verified: bool = False
     token_id: int | None = None
+    scopes: frozenset[str] = frozenset()
+    used_scopes: str | None = None
 
 
 @basic_auth.verify_password
 def verify_password(username: str, password: str) -> Caller | None:
     if not (username and password):
         return None
+    members = ('id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen')
     with reading() as connection:
-        user = get_user_by_name(folded(username)).only(('id', 'password_hash', 'last_seen')).first(connection)
-    if not passwords.verify(user.password_hash if user else None, password) or user is None:
+        user = get_user_by_name(folded(username)).only(members).first(connection)
+    if not passwords.verify(user.password_hash if user else None, password) or user is None or user.disabled_at:
         return None
     with reading() as connection:
         note_seen(connection, user.id, user.last_seen)
-    return Caller(user.id)
+        if passwords.is_outdated(user.password_hash):
+            rehash_password(connection, user, password)
+    return Caller(user.id, user.username, user.credentials_version, user.email)
 
 
 @token_auth.verify_token
 def verify_token(token: str) -> Caller | None:
+    if not is_well_formed(token):
+        return None
     with reading() as connection:
-        caller = find_caller(digest_of(token), utcnow()).first(connection)
-        if caller is None:
+        found = find_caller(digest_of(token), utcnow()).first(connection)
+        if found is None:
             return None
-        note_seen(connection, caller.id, caller.last_seen)
-    return Caller(caller.id, caller.token_id)
+        note_seen(connection, found.id, found.last_seen)
+        if found.scopes is not None:
+            note_used(connection, found.token_id, found.last_used_at)
+    limits.count(limits.TOKEN, found.token_id)
+    return Caller(
+        found.id,
+        found.username,
+        found.credentials_version,
+        found.email,
+        found.email_verified,
+        found.token_id,
+        scopes_of(found.scopes),
+        None if found.scopes is None else found.used_scopes,
+    )
 
 
 @basic_auth.error_handler
-def basic_auth_failed(status: int) -> NoReturn:
-    raise ApiError(status, headers={'WWW-Authenticate': basic_auth.authenticate_header()})
-
-
 @token_auth.error_handler
-def token_auth_failed(status: int) -> NoReturn:
-    challenge = token_auth.authenticate_header()
+def refuse(status: int) -> NoReturn:
+    raise ApiError(status)
+
+
+def challenge() -> str:
+    """What a 401 says of the credentials that the view wants."""
+    view: Any = current_app.view_functions[request.endpoint or '']
+    auth = view._spec['auth']
+    header = str(auth.authenticate_header())
     sent = sent_credentials('bearer')
-    if sent and (sent.token or sent.parameters):
-        challenge += ', error="invalid_token"'
-    raise ApiError(status, headers={'WWW-Authenticate': challenge})
+    if auth is token_auth and sent and (sent.token or sent.parameters):
+        header += ', error="invalid_token"'
+    return header
+
+
+def confirm_password(member: str, password: str) -> None:
+    """400 where it is not the caller's, who has sent it once more in this member of the body."""
+    with reading() as connection:
+        user = get_user(current_user().id).only(('password_hash',)).first(connection)
+    if not passwords.verify(user.password_hash if user else None, password):
+        raise ApiError(400, 'this is not your password', {member: ['This is not your password.']})
 
 
 def current_user() -> Caller:
@@ -120,6 +177,19 @@ def own_account(view: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         if not may_change_account(current_user().id, cast(int, kwargs['id'])):
             raise ApiError(403)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def verified(view: Callable[P, R]) -> Callable[P, R]:
+    """Lets only those pass whose e-mail address is verified, where the settings demand it. Above `@body`."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        demanded = current_app.config['POSTING_NEEDS_VERIFIED_EMAIL']
+        if not may_post(email_verified=current_user().email_verified, demanded=demanded):
+            raise ApiError(403, 'verify your e-mail address first')
         return view(*args, **kwargs)
 
     return guarded

@@ -13,6 +13,8 @@ DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Those whose answers hold credentials, or everything that somebody has.
+NEVER_KEPT = {'tokens', 'personal', 'account'}
 ONE_YEAR = 365 * 24 * 3600
 
 
@@ -24,7 +26,7 @@ def add_headers(app: Flask) -> None:
 def secure(answer: Response) -> Response:
     for name, value in SECURITY.items():
         answer.headers.setdefault(name, value)
-    if request.blueprint == 'docs':
+    if request.blueprint in ('docs', 'pages'):
         answer.headers['Content-Security-Policy'] = DOCS_POLICY
     if answer.status_code == 204:
         answer.headers.remove('Content-Type')
@@ -35,7 +37,7 @@ def secure(answer: Response) -> Response:
 
 def control_caches(answer: Response) -> Response:
     """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true."""
-    if answer.status_code >= 400 or request.blueprint == 'tokens':
+    if answer.status_code >= 400 or request.blueprint in NEVER_KEPT:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
         answer.headers['Cache-Control'] = 'private, no-cache' if request.path.startswith('/api/') else 'no-cache'

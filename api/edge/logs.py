@@ -10,6 +10,9 @@ from flask import Flask, Response, g, has_request_context, request
 
 log = logging.getLogger('api.requests')
 
+# What is as long as a token is none of our ids: somebody may have put one there.
+LONG_PART = re.compile(r'[^/]{32,}')
+
 # What a proxy or client may give as the request's id: short, and nothing that could forge a line.
 GIVEN_ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
@@ -34,8 +37,9 @@ def configure_logs(level: str, form: str) -> None:
                 'text': {'format': text},
                 'json': {
                     '()': 'pythonjsonlogger.json.JsonFormatter',
-                    'fmt': text,
-                    'rename_fields': {'asctime': 'time', 'levelname': 'level', 'name': 'logger'},
+                    'fmt': '%(levelname)s %(name)s %(message)s',
+                    'timestamp': 'time',  # in UTC
+                    'rename_fields': {'levelname': 'level', 'name': 'logger'},
                 },
             },
             'handlers': {
@@ -60,6 +64,14 @@ def begin() -> None:
 def finish(answer: Response) -> Response:
     answer.headers['X-Request-ID'] = g.request_id
     milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
-    facts = {'method': request.method, 'path': request.path, 'status': answer.status_code, 'ms': milliseconds}
+    caller = g.get('flask_httpauth_user')
+    facts = {
+        'method': request.method,
+        'path': LONG_PART.sub('...', request.path),
+        'status': answer.status_code,
+        'ms': milliseconds,
+        'user': caller.id if caller else None,
+        'address': request.remote_addr,
+    }
     log.info('%(method)s %(path)s %(status)s %(ms)s ms', facts, extra=facts)
     return answer

@@ -4,19 +4,22 @@ APIFairy knows what a view's decorators say of it. Everything here follows from 
 credentials can answer 401, one with a body 400, 413 and 415, one with an id 404.
 """
 
+from inspect import cleandoc
 from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import current_app
-from flask_httpauth import HTTPBasicAuth
+from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.edge.bodies import MERGE_PATCH
+from api.edge.limits import TOKEN
 from api.edge.rendering import PAGES, PROBLEM, SECONDS_UNTIL_RETRY, as_error, as_problem
 from api.errors import ApiError, FieldErrors
 from api.extensions import passwords
 from api.schemas.errors import ErrorSchema, ProblemSchema
+from api.scopes import SCOPES
 
 Json = dict[str, Any]
 
@@ -27,8 +30,10 @@ DESCRIPTIONS = {
     403: 'Not permitted.',
     404: 'There is no such thing.',
     405: 'The URL exists, but not for this method.',
+    409: 'Not as things are.',
     413: 'The body is too large.',
     415: 'The body is of another media type.',
+    429: 'Too often. Try again later.',
     500: 'A fault of ours.',
     503: 'Out of order for a moment. Try again.',
 }
@@ -38,6 +43,7 @@ DETAILS: dict[int, tuple[str, FieldErrors | None]] = {
     415: ('the body must be application/json', None),
 }
 EVERYWHERE = {405, 500, 503}
+NEW_PASSWORDS = (('NewUser', 'password'), ('PasswordChange', 'new_password'), ('Reset', 'new_password'))
 
 
 def complete(document: Json) -> Json:
@@ -48,7 +54,8 @@ def complete(document: Json) -> Json:
     document['servers'] = [{'url': '/', 'description': 'This server'}]
     components = document['components']
     components['schemas'] |= error_schemas()
-    components['schemas']['NewUser']['properties']['password']['minLength'] = passwords.min_length
+    for schema, member in NEW_PASSWORDS:
+        components['schemas'][schema]['properties'][member]['minLength'] = passwords.min_length
     components['responses'] = {response_name(status): error_response(status) for status in DESCRIPTIONS}
     for path in document['paths'].values():
         for operation in path.values():
@@ -75,13 +82,24 @@ def complete_operation(operation: Json, spec: Json) -> None:
             {'description': described} if described else {}
         )
     operation.setdefault('security', [])
+    for requirement in operation['security']:
+        for name, scopes in requirement.items():
+            requirement[name] = [scope for scope in scopes if scope in SCOPES]
+            for scope in requirement[name]:
+                operation['description'] += f'\n\nNeeds the scope `{scope}`.'
+    if media_type := spec.get('media_type'):
+        answer = responses[str(spec['status_code'])]
+        answer['content'] = {media_type: answer['content'].pop('application/json')}
     if spec.get('response') and spec['response'].__doc__:
-        responses[str(spec['status_code'])]['description'] = spec['response'].__doc__
+        responses[str(spec['status_code'])]['description'] = cleandoc(spec['response'].__doc__)
     if '201' in responses:
         responses['201']['headers'] = header('Location', 'The URL of the new resource.', '/api/users/123')
     if isinstance(spec.get('auth'), HTTPBasicAuth):
         challenge = header('WWW-Authenticate', 'How to authenticate.', spec['auth'].authenticate_header())
-        responses['401'] = error_response(401) | {'headers': challenge}
+        responses['401'] = error_response(401) | {'headers': challenge | limit_headers()}
+    if '429' in responses:
+        success = next(answer for status, answer in responses.items() if status < '300')
+        success['headers'] = success.get('headers', {}) | limit_headers()
     operation['responses'] = dict(sorted(responses.items()))
     for parameter in operation['parameters']:
         if parameter['in'] == 'path':
@@ -93,6 +111,10 @@ def possible_errors(operation: Json, spec: Json) -> set[int]:
     statuses = EVERYWHERE | {int(status) for status in spec.get('other_responses', {})}
     if spec.get('auth'):
         statuses |= {401}
+    if set(spec.get('roles', [])) & set(SCOPES):
+        statuses |= {403}
+    if spec.get('limits') or isinstance(spec.get('auth'), HTTPTokenAuth):
+        statuses |= {429}
     if spec.get('args'):
         statuses |= {400}
     if spec.get('body'):
@@ -122,13 +144,27 @@ def error_response(status: int) -> Json:
 def error_headers(status: int) -> Json:
     headers = {
         401: header('WWW-Authenticate', 'How to authenticate.', 'Bearer realm="Authentication Required"'),
+        403: header(
+            'WWW-Authenticate',
+            'The scope that the token lacks, where it is for that.',
+            'Bearer error="insufficient_scope", scope="posts:write"',
+            required=False,
+        ),
         405: header('Allow', 'The methods that there are.', 'GET, HEAD, OPTIONS'),
         415: header(
             'Accept-Patch', 'The media type of a patch, where the request was one.', MERGE_PATCH, required=False
         ),
+        429: header('Retry-After', 'After how many seconds to try again.', '120'),
         503: header('Retry-After', 'After how many seconds to try again.', str(SECONDS_UNTIL_RETRY)),
     }
-    return {'headers': headers[status]} if status in headers else {}
+    return {'headers': headers.get(status, {}) | limit_headers(required=status == 429)}
+
+
+def limit_headers(*, required: bool = False) -> Json:
+    """What limited answers tell, where the server limits."""
+    policy = header('RateLimit-Policy', 'How often within how many seconds.', TOKEN.policy, required=required)
+    left = header('RateLimit', 'How often still, and for how many seconds.', '"token";r=299;t=300', required=required)
+    return policy | left
 
 
 def header(name: str, description: str, example: str, *, required: bool = True) -> Json:

@@ -16,6 +16,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
+from api.edge.auth import challenge
 from api.errors import ApiError
 from api.queries.query import Query
 from api.schemas.base import ResponseSchema, json_response
@@ -123,6 +124,8 @@ def render(error: ApiError) -> Response:
         answer = json_response(error_schema.compiled(as_error(error)))
     answer.status_code = error.status
     answer.headers.update(error.headers)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        answer.headers['WWW-Authenticate'] = challenge()
     answer.vary.add('Accept')
     return answer
 

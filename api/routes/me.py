@@ -21,7 +21,7 @@ me = Blueprint('me', __name__, url_prefix='/api')
 
 
 @me.get('/me')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @response(OwnUserSchema)
 def show() -> Query:
     """Show yourself
@@ -32,7 +32,7 @@ def show() -> Query:
 
 
 @me.get('/feed')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def feed() -> Listing:
     """List your feed
@@ -43,7 +43,7 @@ def feed() -> Listing:
 
 
 @me.get('/me/relationships')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @arguments(RelationshipsRequestSchema)
 @response(RelationshipsSchema)
 def related(asked: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def related(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 @me.get('/me/following/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @other_responses({404: 'You do not follow them, or there is no such user.'})
 def following(id: int) -> tuple[str, int]:
     """Tell whether you follow a user
@@ -66,7 +66,7 @@ def following(id: int) -> tuple[str, int]:
 
 
 @me.put('/me/following/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='follows:write')
 @other_responses({400: 'It is yourself.'})
 def follow(id: int) -> tuple[str, int]:
     """Follow a user
@@ -78,7 +78,7 @@ def follow(id: int) -> tuple[str, int]:
 
 
 @me.delete('/me/following/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='follows:write')
 @other_responses({400: 'It is yourself.'})
 def unfollow(id: int) -> tuple[str, int]:
     """Follow a user no more

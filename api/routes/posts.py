@@ -7,7 +7,7 @@ from flask import Blueprint
 
 from api.actions.likes import like_post, unlike_post
 from api.actions.posts import delete_post, edit_post, write_post
-from api.edge.auth import current_user, own_post, token_auth
+from api.edge.auth import current_user, own_post, token_auth, verified
 from api.edge.bodies import MERGE_PATCH
 from api.edge.paging import paginated
 from api.edge.rendering import NO_CONTENT, found, response
@@ -27,9 +27,11 @@ posts = Blueprint('posts', __name__, url_prefix='/api/posts')
 
 
 @posts.post('')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:write')
+@verified
 @body(NewPostSchema)
 @response(PostSchema, 201)
+@other_responses({403: 'Your e-mail address is to be verified first, where the server demands it.'})
 def create(post: dict[str, Any]) -> dict[str, Any]:
     """Write a post
 
@@ -39,7 +41,7 @@ def create(post: dict[str, Any]) -> dict[str, Any]:
 
 
 @posts.get('')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def index() -> Listing:
     """List everyone's posts
@@ -50,7 +52,7 @@ def index() -> Listing:
 
 
 @posts.get('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @response(PostSchema)
 def show(id: int) -> Query:
     """Show a post
@@ -61,7 +63,7 @@ def show(id: int) -> Query:
 
 
 @posts.put('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:write')
 @own_post
 @body(PostChangesSchema)
 @response(PostSchema)
@@ -76,7 +78,7 @@ def update(changes: dict[str, Any], id: int) -> Query:
 
 
 @posts.patch('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:write')
 @own_post
 @body(PostChangesSchema, 'merge_patch', MERGE_PATCH)
 @response(PostSchema)
@@ -91,7 +93,7 @@ def patch(changes: dict[str, Any], id: int) -> Query:
 
 
 @posts.delete('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:write')
 @own_post
 @other_responses({403: 'Not your post.'})
 def delete(id: int) -> tuple[str, int]:
@@ -104,7 +106,7 @@ def delete(id: int) -> tuple[str, int]:
 
 
 @posts.get('/<int:id>/history')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostVersionTimelineSchema)
 def history(id: int) -> Listing:
     """List what a post said before
@@ -115,7 +117,7 @@ def history(id: int) -> Listing:
 
 
 @posts.get('/<int:id>/replies')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def replies(id: int) -> Listing:
     """List the replies to a post
@@ -126,7 +128,7 @@ def replies(id: int) -> Listing:
 
 
 @posts.get('/<int:id>/thread')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def thread(id: int) -> Listing:
     """List what a post answers
@@ -137,7 +139,7 @@ def thread(id: int) -> Listing:
 
 
 @posts.get('/<int:id>/likes')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @paginated(UserCollectionSchema)
 def likes(id: int) -> Listing:
     """List who likes a post
@@ -148,7 +150,7 @@ def likes(id: int) -> Listing:
 
 
 @posts.get('/<int:id>/like')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @other_responses({404: 'You do not like it, or there is no such post.'})
 def liked(id: int) -> tuple[str, int]:
     """Tell whether you like a post
@@ -159,7 +161,7 @@ def liked(id: int) -> tuple[str, int]:
 
 
 @posts.put('/<int:id>/like')
-@authenticate(token_auth)
+@authenticate(token_auth, role='likes:write')
 def like(id: int) -> tuple[str, int]:
     """Like a post
 
@@ -170,7 +172,7 @@ def like(id: int) -> tuple[str, int]:
 
 
 @posts.delete('/<int:id>/like')
-@authenticate(token_auth)
+@authenticate(token_auth, role='likes:write')
 def unlike(id: int) -> tuple[str, int]:
     """Like a post no more
 

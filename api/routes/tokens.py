@@ -3,15 +3,20 @@
 from apifairy import authenticate
 from flask import Blueprint
 
+from api import scopes
 from api.actions.tokens import IssuedToken, issue_token, revoke_token
 from api.edge.auth import basic_auth, current_user, token_auth
+from api.edge.limits import LOG_IN, PASSWORD, limited
 from api.edge.rendering import NO_CONTENT, response
-from api.schemas.tokens import TokenSchema
+from api.queries.query import Query
+from api.queries.tokens import get_token
+from api.schemas.tokens import CallingTokenSchema, TokenSchema
 
 tokens = Blueprint('tokens', __name__, url_prefix='/api/tokens')
 
 
 @tokens.post('')
+@limited(LOG_IN, PASSWORD)
 @authenticate(basic_auth)
 @response(TokenSchema)
 def create() -> IssuedToken:
@@ -19,11 +24,22 @@ def create() -> IssuedToken:
 
     It lives for an hour. Asking again gives the same token while it has more than a minute left, else a new one.
     """
-    return issue_token(actor=current_user().id)
+    return issue_token(actor=current_user().id, credentials_version=current_user().credentials_version)
+
+
+@tokens.get('')
+@authenticate(token_auth, role=scopes.ANY)
+@response(CallingTokenSchema)
+def show() -> Query:
+    """Show the token that you call with
+
+    Its scopes tell what it may do.
+    """
+    return get_token(current_user().token_id)
 
 
 @tokens.delete('')
-@authenticate(token_auth)
+@authenticate(token_auth, role=scopes.ANY)
 def delete() -> tuple[str, int]:
     """Revoke the token
 

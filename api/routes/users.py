@@ -5,15 +5,18 @@ from typing import Any
 from apifairy import authenticate, body, other_responses
 from flask import Blueprint
 
+from api.actions.leaving import leave
 from api.actions.users import change_account, register_user
-from api.edge.auth import current_user, own_account, token_auth
+from api.edge.auth import confirm_password, current_user, own_account, token_auth
 from api.edge.bodies import MERGE_PATCH
+from api.edge.limits import NEW_ADDRESS, PASSWORD, REGISTRATION, limited
 from api.edge.paging import paginated
-from api.edge.rendering import response
+from api.edge.rendering import NO_CONTENT, response
 from api.edge.timelines import timeline
 from api.queries.posts import liked_by, posts_by
 from api.queries.query import Listing, Query
 from api.queries.users import all_users, folded, followed_by, followers_of, get_own_user, get_user, users_named
+from api.schemas.account import LeavingSchema
 from api.schemas.posts import PostTimelineSchema
 from api.schemas.users import (
     NewUserSchema,
@@ -29,18 +32,20 @@ users = Blueprint('users', __name__, url_prefix='/api/users')
 
 
 @users.post('')
+@limited(REGISTRATION)
 @body(NewUserSchema)
 @response(UserSchema, 201)
 def create(registration: dict[str, Any]) -> Query:
     """Register a user
 
-    Members that a registration does not have are ignored. The answer does not repeat the e-mail address.
+    Members that a registration does not have are ignored. The answer does not repeat the e-mail address; a link that
+    verifies it goes there.
     """
     return get_user(register_user(**registration))
 
 
 @users.get('')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @paginated(UserCollectionSchema, UsersRequestSchema)
 def index(username: str | None = None) -> Listing:
     """List users
@@ -51,7 +56,7 @@ def index(username: str | None = None) -> Listing:
 
 
 @users.get('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @response(ProfileSchema)
 @other_responses({404: 'No such user.'})
 def show(id: int) -> Query:
@@ -63,25 +68,28 @@ def show(id: int) -> Query:
 
 
 @users.put('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:write')
 @own_account
 @body(UserChangesSchema)
+@limited(NEW_ADDRESS)
 @response(OwnUserSchema)
 @other_responses({403: 'Not your account.'})
 def update(changes: dict[str, Any], id: int) -> Query:
     """Change your account
 
     Members that are left out stay as they are. Those that cannot be changed are ignored: you may send back what you
-    read.
+    read. Another e-mail address needs the scope `account:manage`, too. Both are told, and the new one is to be
+    verified.
     """
-    change_account(actor=id, **changes)
+    change_own_account(id, changes)
     return get_user(id)
 
 
 @users.patch('/<int:id>')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:write')
 @own_account
 @body(UserChangesSchema, 'merge_patch', MERGE_PATCH)
+@limited(NEW_ADDRESS)
 @response(OwnUserSchema)
 @other_responses({403: 'Not your account.'})
 def patch(changes: dict[str, Any], id: int) -> Query:
@@ -89,12 +97,29 @@ def patch(changes: dict[str, Any], id: int) -> Query:
 
     The same as `PUT`, under its standard name (RFC 7396).
     """
-    change_account(actor=id, **changes)
+    change_own_account(id, changes)
     return get_user(id)
 
 
+@users.delete('/<int:id>')
+@authenticate(token_auth, role='account:manage')
+@own_account
+@limited(PASSWORD)
+@body(LeavingSchema)
+@other_responses({403: 'Not your account.'})
+def delete(leaving: dict[str, Any], id: int) -> tuple[str, int]:
+    """Delete your account
+
+    With everything of yours, at once; where there are thousands of posts, likes or followers, the last of them go
+    within minutes. Replies of others stay and answer nothing any more.
+    """
+    confirm_password('password', leaving['password'])
+    leave(actor=id, credentials_version=current_user().credentials_version)
+    return NO_CONTENT
+
+
 @users.get('/<int:id>/followers')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @paginated(UserCollectionSchema)
 @other_responses({404: 'No such user.'})
 def followers(id: int) -> Listing:
@@ -106,7 +131,7 @@ def followers(id: int) -> Listing:
 
 
 @users.get('/<int:id>/following')
-@authenticate(token_auth)
+@authenticate(token_auth, role='users:read')
 @paginated(UserCollectionSchema)
 @other_responses({404: 'No such user.'})
 def following(id: int) -> Listing:
@@ -118,7 +143,7 @@ def following(id: int) -> Listing:
 
 
 @users.get('/<int:id>/posts')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 @other_responses({404: 'No such user.'})
 def posts(id: int) -> Listing:
@@ -130,7 +155,7 @@ def posts(id: int) -> Listing:
 
 
 @users.get('/<int:id>/likes')
-@authenticate(token_auth)
+@authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 @other_responses({404: 'No such user.'})
 def likes(id: int) -> Listing:
@@ -139,3 +164,10 @@ def likes(id: int) -> Listing:
     The latest like first.
     """
     return liked_by(id, current_user().id)
+
+
+def change_own_account(id: int, changes: dict[str, Any]) -> None:
+    caller = current_user()
+    may_change_email = 'account:manage' in caller.scopes
+    token_id = None if caller.used_scopes is None else caller.token_id
+    change_account(actor=id, may_change_email=may_change_email, token_id=token_id, **changes)

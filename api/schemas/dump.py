@@ -31,7 +31,7 @@ class CompiledDump:
         if isinstance(record, Mapping):
             return self.plan(tuple(record))(tuple(record.values()))
         members = getattr(record, '_fields', None)
-        return self.plan(members)(record) if members else self.schema.dump(record)
+        return self.plan(members)(record) if members else self.schema.dump(record, many=False)
 
     def many(self, records: Sequence[Any]) -> list[Any]:
         """Dumps records that all have the members of the first, which are named tuples."""
@@ -64,7 +64,8 @@ class CompiledDump:
         return self._marshmallow(members) if has_dump_hooks(self.schema) else assemble(keys, plain, made)
 
     def _marshmallow(self, members: tuple[str, ...]) -> Dump:
-        return lambda values: self.schema.dump(dict(zip(members, values, strict=True)))
+        # A nested schema may be one for many; this is one of them.
+        return lambda values: self.schema.dump(dict(zip(members, values, strict=True)), many=False)
 
 
 def is_plain(field: fields.Field[Any]) -> bool:

@@ -1,8 +1,31 @@
 """Access tokens."""
 
-from marshmallow import fields
+from datetime import timedelta
+from typing import Any
 
-from api.schemas.base import ResponseSchema
+from marshmallow import fields, validate
+from marshmallow_sqlalchemy import auto_field
+
+from api.models import Token
+from api.schemas.base import RequestSchema, ResponseSchema, Text
+from api.schemas.collections import CollectionSchema
+from api.schemas.links import Links
+from api.scopes import SCOPES
+
+DAY = 24 * 3600
+NAME = {'description': 'What it is for, in your words.', 'examples': ['nightly backup']}
+EXAMPLE = ['posts:read', 'posts:write']
+
+
+class ScopeList(fields.List[Any]):
+    """Scopes, which are words in the database and a list for clients."""
+
+    def __init__(self, *, description: str, **kwargs: Any):
+        scope = fields.String(validate=validate.OneOf(SCOPES))
+        super().__init__(scope, metadata={'description': description, 'examples': [EXAMPLE]}, **kwargs)
+
+    def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
+        return list(SCOPES) if value is None else value.split()
 
 
 class TokenSchema(ResponseSchema):
@@ -16,3 +39,76 @@ class TokenSchema(ResponseSchema):
         }
     )
     expires_at = fields.DateTime(metadata={'examples': ['2021-06-20T16:04:27+00:00']})
+
+
+class CallingTokenSchema(ResponseSchema):
+    """The token that was sent with the request, and what it may do."""
+
+    class Meta(ResponseSchema.Meta):
+        model = Token
+
+    name = auto_field(metadata={'description': 'Null for one that a password gave.', 'examples': ['nightly backup']})
+    scopes = ScopeList(description='What it may do.')
+    created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
+    expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
+    links = Links('CallingTokenLinks', user='/api/users/{user_id}')
+
+
+class PersonalTokenSchema(ResponseSchema):
+    """A personal access token, without its secret."""
+
+    class Meta(ResponseSchema.Meta):
+        model = Token
+
+    id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [17]})
+    name: Any = auto_field(allow_none=False, metadata={'examples': ['nightly backup']})
+    scopes = ScopeList(description='What it may do.')
+    used_scopes = ScopeList(description='What it has done so far.')
+    created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
+    last_used_at = auto_field(metadata={'description': 'To the minute.', 'examples': ['2021-06-21T04:00:12+00:00']})
+    expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
+    links = Links('PersonalTokenLinks', self='/api/me/tokens/{id}')
+
+
+class MadeTokenSchema(PersonalTokenSchema):
+    """A personal access token, with its secret this once."""
+
+    token = fields.String(
+        metadata={
+            'description': 'Send it as `Authorization: Bearer <token>`. It is not shown again: the server forgets it.',
+            'pattern': '^mb_[0-9A-Za-z]{49}$',
+            'examples': ['mb_00000000000000000000000000000000000000000041bDnVF'],
+        }
+    )
+
+
+class PersonalTokenCollectionSchema(CollectionSchema):
+    """A page of personal access tokens."""
+
+    items = fields.Nested(PersonalTokenSchema, many=True)
+
+
+class NewPersonalTokenSchema(RequestSchema):
+    """A personal access token to make."""
+
+    name = Text(required=True, validate=validate.Length(1, 64), metadata=NAME)
+    scopes = ScopeList(
+        required=True, validate=validate.Length(1, len(SCOPES)), description='What it is to be allowed. See above.'
+    )
+    expires_in = fields.TimeDelta(
+        load_default=timedelta(days=30),
+        validate=validate.Range(timedelta(minutes=1), timedelta(days=366)),
+        metadata={
+            'description': 'After how many seconds it ends; 30 days where nothing is said.',
+            'examples': [7 * DAY],
+        },
+    )
+
+
+class PersonalTokenChangesSchema(RequestSchema):
+    """What may change of a personal access token. What is left out stays as it is."""
+
+    name = Text(validate=validate.Length(1, 64), metadata=NAME)
+    scopes = ScopeList(
+        validate=validate.Length(1, len(SCOPES)), description='Fewer than it has: what is taken does not come back.'
+    )

@@ -13,7 +13,8 @@ from api.schemas.collections import CollectionSchema, PageRequestSchema
 from api.schemas.links import Links
 
 USERNAME = r'[A-Za-z][A-Za-z0-9_.-]*'
-ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+# Without `?`: what looks like `=?utf-8?q?susan?=` is another address for whatever sends and receives mail.
+ATOM = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+"
 LABEL = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 # Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
 EMAIL = rf'{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*'
@@ -26,6 +27,23 @@ about_me = {'description': 'Null clears it.', 'examples': ['Hello, my name is Su
 count = {'format': 'int64', 'minimum': 0}
 
 
+class Password(fields.String):
+    """A password to be set."""
+
+    def __init__(self) -> None:
+        metadata = {
+            'description': 'Any characters, but none of the most common passwords.',
+            'format': 'password',
+            'examples': ['correct horse battery'],
+        }
+        super().__init__(required=True, validate=[validate.Length(max=128), check_password], metadata=metadata)
+
+
+def check_password(password: str) -> None:
+    if weakness := passwords.weakness(password):
+        raise ValidationError(weakness)
+
+
 class OwnUserSchema(ResponseSchema):
     """A user as they see themselves."""
 
@@ -35,6 +53,9 @@ class OwnUserSchema(ResponseSchema):
     id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [123]})
     username = auto_field(metadata={'examples': ['susan']})
     email: Any = auto_field(metadata={'examples': ['susan@example.com']})
+    email_verified: Any = auto_field(
+        metadata={'description': 'Whether a link that was mailed there was followed.', 'examples': [True]}
+    )
     last_seen = auto_field(
         metadata={
             'description': 'When they last used the API, to the minute; null until they do.',
@@ -59,7 +80,7 @@ class UserSchema(OwnUserSchema):
     """A user as everyone sees them."""
 
     class Meta(OwnUserSchema.Meta):
-        exclude = ('email',)
+        exclude = ('email', 'email_verified')
 
 
 class UserCollectionSchema(CollectionSchema):
@@ -90,6 +111,10 @@ class ProfileSchema(OwnUserSchema):
             'optional': True,
         },
     )
+    email_verified: Any = fields.Boolean(
+        attribute='own_email_verified',
+        metadata={'description': 'There in your own entry only.', 'examples': [True], 'optional': True},
+    )
 
 
 class NewUserSchema(RequestSchema):
@@ -100,15 +125,7 @@ class NewUserSchema(RequestSchema):
 
     username = auto_field(pattern=USERNAME, metadata=username)
     email = auto_field(pattern=EMAIL, metadata=email)
-    password = fields.String(
-        required=True,
-        validate=[validate.Length(max=128), lambda password: check_password(password)],
-        metadata={
-            'description': 'Any characters, but none of the most common passwords.',
-            'format': 'password',
-            'examples': ['correct horse battery'],
-        },
-    )
+    password = Password()
     about_me = auto_field(metadata=about_me)
 
     def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
@@ -125,8 +142,3 @@ class UserChangesSchema(RequestSchema):
     username = auto_field(required=False, pattern=USERNAME, metadata=username)
     email = auto_field(required=False, pattern=EMAIL, metadata=email)
     about_me = auto_field(metadata=about_me)
-
-
-def check_password(password: str) -> None:
-    if weakness := passwords.weakness(password):
-        raise ValidationError(weakness)

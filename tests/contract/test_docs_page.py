@@ -1,4 +1,5 @@
-"""The documentation page in a browser: every operation is tried out, and nothing of it comes from anywhere else.
+"""The pages in a browser: every operation is tried out on the documentation page, the links in mails are followed, and
+nothing comes from anywhere else.
 
 SCREENSHOTS=<folder> keeps pictures of it.
 """
@@ -8,13 +9,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
 
+from api.actions.links import RESET, VERIFICATION, sign_link
+from api.actions.passwords import reset_state
+from api.queries.users import get_user_by_name
+from api.scopes import SCOPES
 from tests import databases
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, Client, basic
 from tests.servers import Server
 
 BROWSERS = ['chromium', 'chromium-browser', 'google-chrome']
@@ -29,6 +36,21 @@ ARGUMENTS = [
     '--disable-sync',
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ]
+
+
+class Form(NamedTuple):
+    """A page that links in mails lead to: what is entered there, and what is pressed."""
+
+    name: str
+    purpose: str
+    fields: dict[str, str]
+    button: str
+
+
+SUSAN = {'username': 'susan', 'email': 'susan@example.com', 'password': PASSWORD}
+SECOND_PASSWORD, THIRD_PASSWORD = 'battery horse correct', 'horse correct battery'
+RESET_FORM = Form('reset-password', RESET, {'New password': SECOND_PASSWORD}, 'Change it')
+FORMS = [Form('verify-email', VERIFICATION, {}, 'Verify'), RESET_FORM]
 
 pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
 
@@ -56,8 +78,8 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, url: str, complaints: list[str]) -> Page:
-    """The page, which `/` leads to."""
+def tab(browser: Browser, url: str, complaints: list[str]) -> Page:
+    """An empty page of which every complaint is noted."""
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
     page.set_default_timeout(10_000)
     page.on('console', lambda said: said.type in ('error', 'warning') and complaints.append(said.text))
@@ -65,27 +87,37 @@ def page(browser: Browser, url: str, complaints: list[str]) -> Page:
     page.on('request', lambda request: at_home(request, url) or complaints.append(f'asked for {request.url}'))
     page.on('requestfailed', lambda request: complaints.append(f'{request.url}: {request.failure}'))
     page.on('response', lambda answer: answer.status < 400 or complaints.append(f'{answer.url}: {answer.status}'))
-    page.goto(url)
-    assert urlsplit(page.url).path == '/docs'
     return page
+
+
+@pytest.fixture
+def page(tab: Page, url: str) -> Page:
+    """The documentation page, which `/` leads to."""
+    tab.goto(url)
+    assert urlsplit(tab.url).path == '/docs'
+    return tab
 
 
 def at_home(request: Request, url: str) -> bool:
     return request.url.startswith((f'{url}/', 'data:'))
 
 
-def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url: str) -> None:
+def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url: str, app: Flask) -> None:
     called = []
 
-    def call(operation_id: str, status: int, body: dict[str, str] | None = None, **parameters: str) -> str:
+    def call(operation_id: str, status: int, body: dict[str, Any] | None = None, **parameters: str) -> str:
         called.append(operation_id)
         return try_out(page, operation_id, status, body, parameters)
 
-    susan = {'username': 'susan', 'email': 'susan@example.com', 'password': PASSWORD}
-    user_id = str(json.loads(call('users_create', 201, susan))['id'])
-    authorize(page, {'auth-basic-username': 'susan', 'auth-basic-password': PASSWORD})
+    user_id = str(json.loads(call('users_create', 201, SUSAN))['id'])
+    assert 'on its way' in call('account_request', 202, {'email': 'susan@example.com'})
+    call('account_reset', 204, {'token': link_of(app, RESET), 'new_password': SECOND_PASSWORD})
+    authorize(page, {'auth-basic-username': 'susan', 'auth-basic-password': SECOND_PASSWORD})
     token = json.loads(call('tokens_create', 200))['token']
     authorize(page, {'auth-bearer-value': token})
+    call('account_change', 204, {'old_password': SECOND_PASSWORD, 'new_password': THIRD_PASSWORD})
+    assert 'on its way' in call('account_ask', 202)
+    call('account_verify', 204, {'token': link_of(app, VERIFICATION)})
     assert 'susan' in call('users_index', 200)
     keep_picture(operation(page, 'users_index'), 'operation')
     for operation_id in ('users_show', 'users_followers', 'users_following'):
@@ -116,7 +148,27 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
         call(operation_id, 204, id=post_id)
     call('health_alive', 200)
     call('health_ready', 200)
+    wanted = {'name': 'nightly backup', 'scopes': ['posts:read', 'account:export'], 'expires_in': 3600}
+    made = json.loads(call('personal_create', 201, wanted))
+    keep_picture(operation(page, 'personal_create'), 'personal_create')
+    token_id = str(made['id'])
+    assert 'nightly backup' in call('personal_index', 200)
+    assert 'posts:read' in call('personal_show', 200, id=token_id)
+    assert 'posts:read' not in call('personal_patch', 200, {'scopes': ['account:export']}, id=token_id)
+    authorize(page, {'auth-bearer-value': made['token']})
+    assert 'nightly backup' in call('tokens_show', 200)
+    call('account_export', 200)
+    keep_picture(operation(page, 'account_export'), 'account_export')
+    with page.expect_download() as download:
+        page.get_by_text('Download file').click()
+    lines = download.value.path().read_text().splitlines()
+    assert [json.loads(line)['kind'] for line in lines] == ['user', 'token']
+    authorize(page, {'auth-bearer-value': token})
+    call('personal_delete', 204, id=token_id)
+    call('personal_delete_all', 204)
     call('tokens_delete', 204)
+    authorize(page, {'auth-bearer-value': log_in(page, url)})
+    call('users_delete', 204, {'password': THIRD_PASSWORD}, id=user_id)
 
     document = page.request.get(f'{url}/apispec.json').json()
     operations = {operation['operationId'] for path in document['paths'].values() for operation in path.values()}
@@ -131,6 +183,72 @@ def test_the_page_explains_itself(page: Page, complaints: list[str], url: str) -
     assert complaints == []
 
 
+def test_the_dialog_for_credentials_tells_what_each_scope_allows(page: Page, complaints: list[str]) -> None:
+    page.locator('.auth-wrapper > .authorize').click()
+    dialog = page.locator('.modal-ux')
+    assert dialog.locator('tbody tr').count() == len(SCOPES)
+    for scope, sentence in SCOPES.items():
+        assert sentence in dialog.locator('tr', has_text=scope).inner_text()
+    keep_picture(dialog, 'authorize')
+    assert complaints == []
+
+
+@pytest.mark.parametrize('form', FORMS, ids=lambda form: form.name)
+class TestLinksInMails:
+    def test_one_that_is_valid(self, form: Form, tab: Page, complaints: list[str], url: str, anonymous: Client) -> None:
+        anonymous.post('/api/users', json=SUSAN)
+        asked = note_requests(tab)
+        link = link_of(anonymous.application, form.purpose)
+        tab.goto(f'{url}/{form.name}#{link}')
+        keep_picture(tab.locator('html'), f'{form.name}-form')
+        assert not [each for each in asked if '/api/' in each]
+        done = tab.locator('form').get_attribute('data-done') or ''
+        press(tab, form)
+        outcome(tab, done).wait_for()
+        keep_picture(tab.locator('html'), f'{form.name}-done')
+        assert not tab.locator('form').is_visible()
+        assert not [each for each in asked if link in each.partition('#')[0]]
+        assert complaints == []
+
+    def test_one_that_is_not_valid(self, form: Form, tab: Page, complaints: list[str], url: str) -> None:
+        tab.goto(f'{url}/{form.name}#{"A" * 64}')
+        press(tab, form)
+        outcome(tab, 'this link is not valid, or not any more').wait_for()
+        keep_picture(tab.locator('html'), f'{form.name}-stale')
+        assert tab.locator('form').is_visible()
+        assert complaints
+        assert all('400' in complaint for complaint in complaints)
+
+    def test_one_that_was_cut_off(self, form: Form, tab: Page, url: str) -> None:
+        tab.goto(f'{url}/{form.name}#{"A" * 60}')
+        press(tab, form)
+        outcome(tab, 'This link is not whole.').wait_for()
+        keep_picture(tab.locator('html'), f'{form.name}-cut')
+        assert tab.locator('form').is_visible()
+
+
+def test_a_password_that_is_too_common_can_be_replaced_by_another(tab: Page, url: str, anonymous: Client) -> None:
+    anonymous.post('/api/users', json=SUSAN)
+    tab.goto(f'{url}/reset-password#{link_of(anonymous.application, RESET)}')
+    press(tab, RESET_FORM._replace(fields={'New password': 'password1'}))
+    outcome(tab, 'Among the most common passwords.').wait_for()
+    keep_picture(tab.locator('html'), 'reset-password-common')
+    press(tab, RESET_FORM)
+    outcome(tab, 'Your password is changed.').wait_for()
+    assert anonymous.ask_for_token('susan', SECOND_PASSWORD).status_code == 200
+
+
+def test_who_presses_twice_has_pressed_once(tab: Page, url: str, complaints: list[str], anonymous: Client) -> None:
+    anonymous.post('/api/users', json=SUSAN)
+    tab.goto(f'{url}/reset-password#{link_of(anonymous.application, RESET)}')
+    asked = note_requests(tab)
+    tab.get_by_label('New password').fill(SECOND_PASSWORD)
+    tab.get_by_role('button').dblclick()
+    outcome(tab, 'Your password is changed.').wait_for()
+    assert [each for each in asked if '/api/' in each] == [f'{url}/api/password-resets']
+    assert complaints == []
+
+
 def test_the_page_may_load_nothing_from_elsewhere(page: Page, url: str) -> None:
     policy = page.request.get(f'{url}/docs').headers['content-security-policy']
     rules = dict(rule.split(' ', 1) for rule in policy.split('; '))
@@ -142,7 +260,7 @@ def operation(page: Page, operation_id: str) -> Locator:
     return page.locator(f'[id$="-{operation_id}"].opblock')
 
 
-def try_out(page: Page, operation_id: str, status: int, body: dict[str, str] | None, parameters: dict[str, str]) -> str:
+def try_out(page: Page, operation_id: str, status: int, body: dict[str, Any] | None, parameters: dict[str, str]) -> str:
     """Opens an operation, fills it in, executes it, and returns the body of the answer."""
     for opened in page.locator('.opblock.is-open .opblock-summary-control').all():
         opened.click()  # all that is open is drawn again at each key
@@ -167,9 +285,41 @@ def text_of(answer: Locator) -> str:
     return text.inner_text() if text.count() else ''
 
 
+def link_of(app: Flask, purpose: str) -> str:
+    """The token in a mail to susan."""
+    with app.app_context():
+        user = get_user_by_name('susan').first()
+        return sign_link(purpose, user.id, reset_state(user) if purpose == RESET else user.email)
+
+
+def log_in(page: Page, url: str) -> str:
+    """Susan's token, got in another way than by the page."""
+    answer = page.request.post(f'{url}/api/tokens', headers=basic('susan', THIRD_PASSWORD))
+    return str(answer.json()['token'])
+
+
+def note_requests(page: Page) -> list[str]:
+    """The URLs that it asks for from now on."""
+    asked: list[str] = []
+    page.on('request', lambda request: asked.append(request.url))
+    return asked
+
+
+def press(page: Page, form: Form) -> None:
+    for label, value in form.fields.items():
+        page.get_by_label(label).fill(value)
+    page.get_by_role('button', name=form.button).click()
+
+
+def outcome(page: Page, text: str) -> Locator:
+    return page.get_by_role('status').get_by_text(text)
+
+
 def authorize(page: Page, fields: dict[str, str]) -> None:
     """Enters credentials in the dialog."""
     page.locator('.auth-wrapper > .authorize').click()
+    for other in page.get_by_label('Remove authorization').all():
+        other.click()
     for name, value in fields.items():
         page.locator(f'#{name}').fill(value)
     page.locator('.auth-container', has=page.locator(f'#{name}')).get_by_label('Apply credentials').click()

@@ -1,11 +1,12 @@
 """What must hold of the document as a whole."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apifairy import authenticate
 from flask import Flask
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
@@ -13,13 +14,24 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from api.app import create_app
+from api.edge.auth import token_auth
+from api.extensions import db
 from api.schemas.base import Schema
 from api.schemas.links import Links
+from api.scopes import SCOPES
 from config import Settings
+from tests.conftest import Client
 from tests.document import ROOT, formats
 
 COMMITTED = Path(__file__).parents[2] / 'docs' / 'openapi.json'
-PUBLIC = {'users_create', 'health_alive', 'health_ready'}
+PUBLIC = {
+    'users_create',
+    'account_request',
+    'account_reset',
+    'account_verify',
+    'health_alive',
+    'health_ready',
+}
 
 pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
 
@@ -51,6 +63,36 @@ def test_it_introduces_the_api(document: dict[str, Any]) -> None:
 
 def test_every_operation_names_credentials_or_is_public(operations: list[dict[str, Any]]) -> None:
     assert {operation['operationId'] for operation in operations if not operation['security']} == PUBLIC
+
+
+def test_every_operation_with_a_token_names_one_scope_and_every_scope_is_used(operations: list[dict[str, Any]]) -> None:
+    named = {
+        operation['operationId']: operation['security'][0]['token_auth']
+        for operation in operations
+        if 'token_auth' in str(operation['security'])
+    }
+    for_any_token = {name for name, scopes in named.items() if not scopes}
+    assert for_any_token == {'tokens_show', 'tokens_delete'}
+    assert all(len(named[name]) == 1 for name in named.keys() - for_any_token)
+    assert {scope for scopes in named.values() for scope in scopes} == set(SCOPES)
+
+
+def test_every_scope_is_explained(document: dict[str, Any]) -> None:
+    explained = document['components']['securitySchemes']['token_auth']['description']
+    for scope, sentence in SCOPES.items():
+        assert f'| `{scope}` | {sentence} |' in explained
+
+
+@pytest.mark.parametrize(('role', 'status'), [({}, 403), ({'role': 'nonsense'}, 403), ({'role': 'users:read'}, 200)])
+def test_a_view_that_names_no_scope_lets_nobody_pass(
+    settings: Settings, login: Callable[[str], Client], role: dict[str, str], status: int
+) -> None:
+    app = create_app(settings)
+    app.add_url_rule('/forgotten', view_func=authenticate(token_auth, **role)(lambda: 'secret'))
+    answer = app.test_client().get('/forgotten', headers={'Authorization': f'Bearer {login("ana").token}'})
+    with app.app_context():
+        db.engine.dispose()
+    assert (answer.status_code, 'secret' in answer.text) == (status, status == 200)
 
 
 def test_every_operation_is_described(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:

@@ -68,7 +68,7 @@ def test_without_a_database_the_process_lives_but_is_not_ready(settings: Setting
         assert client.get('/livez').status_code == 200
         answers = [
             client.get('/readyz'),
-            client.get('/api/users', headers={'Authorization': 'Bearer 0'}),
+            client.get('/api/users', headers={'Authorization': 'Bearer ' + '0' * 32}),
             client.post('/api/tokens', headers=basic('ana', PASSWORD)),
             client.post('/api/users', json={'username': 'ana', 'email': 'ana@example.com', 'password': PASSWORD}),
         ]

@@ -10,7 +10,8 @@ from tests.conftest import PASSWORD
 from tests.routes.rows import LONG_AGO, add_follows, add_likes, add_posts, add_users, log_in, set_last_seen
 
 COLUMNS = {'id', 'username', 'email', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count'}
-CALLER = {'id', 'username', 'last_seen', 'token_id'}
+CALLER = {'id', 'username', 'email', 'email_verified', 'credentials_version', 'last_seen', 'token_id'}
+CALLER |= {'scopes', 'used_scopes', 'last_used_at'}
 MERGE_PATCH = 'application/merge-patch+json'
 
 
@@ -56,8 +57,8 @@ def test_one_user_costs_two_statements(app, ana, statements_of, whose):
     assert kinds(sent) == ['SELECT', 'SELECT']
     caller, user = (selected(text) for text in sent)
     assert caller == CALLER
-    assert user - {'own_email'} == COLUMNS
-    assert ('own_email' in user) == (whose == 'own')
+    assert user - COLUMNS == ({'own_email', 'own_email_verified'} if whose == 'own' else set())
+    assert user >= COLUMNS
 
 
 def test_head_costs_what_get_costs(ana, statements_of):
@@ -134,12 +135,13 @@ def test_only_who_was_not_seen_within_a_minute_is_written_down(app, ana, stateme
 # Writes
 
 
-def test_a_registration_costs_three_statements(anonymous, statements_of):
+def test_a_registration_costs_four_statements(anonymous, statements_of):
     sent = {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD}
     statements = statements_of(lambda: anonymous.post('/api/users', json=sent))
-    assert kinds(statements) == ['INSERT', 'UPDATE', 'SELECT']
-    assert statements[1].startswith('UPDATE totals ')
-    assert selected(statements[2]) == COLUMNS
+    assert kinds(statements) == ['INSERT', 'INSERT', 'UPDATE', 'SELECT']
+    assert statements[1].startswith('INSERT INTO outbox ')
+    assert statements[2].startswith('UPDATE totals ')
+    assert selected(statements[3]) == COLUMNS
 
 
 def test_a_new_token_costs_five_statements_and_the_same_again_three(app, anonymous, statements_of):
@@ -148,7 +150,8 @@ def test_a_new_token_costs_five_statements_and_the_same_again_three(app, anonymo
     again = statements_of(lambda: anonymous.ask_for_token('ana'))
     assert kinds(first) == ['SELECT', 'SELECT', 'SELECT', 'DELETE', 'INSERT']
     assert kinds(again) == ['SELECT', 'SELECT', 'SELECT']
-    assert selected(again[0]) == {'id', 'password_hash', 'last_seen'}
+    columns = {'id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen'}
+    assert selected(again[0]) == columns
 
 
 def test_a_log_in_after_a_minute_costs_one_more(app, anonymous, statements_of):
@@ -162,15 +165,18 @@ def test_a_revocation_costs_two_statements(ana, statements_of):
 
 
 @pytest.mark.parametrize(('method', 'mimetype'), [('PUT', 'application/json'), ('PATCH', MERGE_PATCH)])
-def test_a_change_costs_three_statements_and_an_empty_one_two(ana, statements_of, method, mimetype):
+def test_a_change_costs_three_statements_an_empty_one_two_and_another_address_six(ana, statements_of, method, mimetype):
     def send(data):
         url = f'/api/users/{ana.id}'
         return statements_of(lambda: ana.open(url, method=method, data=data, content_type=mimetype))
 
-    everything = send(b'{"username": "Ana", "email": "ana@example.org", "about_me": "x"}')
-    assert kinds(everything) == ['SELECT', 'UPDATE', 'SELECT']
-    assert selected(everything[2]) == COLUMNS
-    assert 'SET username' in everything[1]
+    some = send(b'{"username": "Ana", "about_me": "x"}')
+    assert kinds(some) == ['SELECT', 'UPDATE', 'SELECT']
+    assert selected(some[2]) == COLUMNS | {'email_verified'}
+    assert 'SET username' in some[1]
+    everything = send(b'{"username": "Ana", "email": "ana@example.org", "about_me": "y"}')
+    assert kinds(everything) == ['SELECT', 'SELECT', 'INSERT', 'INSERT', 'UPDATE', 'SELECT']
+    assert kinds(send(b'{"email": "Ana@example.org"}')) == ['SELECT', 'SELECT', 'UPDATE', 'SELECT']
     assert kinds(send(b'{}')) == ['SELECT', 'SELECT']
 
 

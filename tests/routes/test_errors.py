@@ -25,11 +25,18 @@ PHRASES = {
 PAGES = {404, 500}
 ALLOWED = {
     '/api/users': 'GET, HEAD, OPTIONS, POST',
-    '/api/users/{id}': 'GET, HEAD, OPTIONS, PATCH, PUT',
+    '/api/users/{id}': 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT',
     '/api/users/{id}/followers': 'GET, HEAD, OPTIONS',
     '/api/users/{id}/following': 'GET, HEAD, OPTIONS',
-    '/api/tokens': 'DELETE, OPTIONS, POST',
+    '/api/tokens': 'DELETE, GET, HEAD, OPTIONS, POST',
+    '/api/me/password': 'OPTIONS, PUT',
+    '/api/password-resets': 'OPTIONS, POST, PUT',
+    '/api/email-verifications': 'OPTIONS, POST, PUT',
+    '/api/me/export': 'GET, HEAD, OPTIONS',
+    '/api/me/tokens': 'DELETE, GET, HEAD, OPTIONS, POST',
+    '/api/me/tokens/{id}': 'DELETE, GET, HEAD, OPTIONS, PATCH',
 }
+UNKNOWN_TOKEN = {'Authorization': 'Bearer ' + '0' * 32}
 SECRET = 'a-word-from-the-inside'
 
 
@@ -58,14 +65,14 @@ def failing(request, quick_login, make_user, monkeypatch):
     ana = quick_login('ana')
     client, method, url, sent = {
         400: (ana, 'POST', '/api/users', {'json': {}}),
-        401: (ana, 'GET', '/api/users', {'headers': {'Authorization': 'Bearer x'}}),
+        401: (ana, 'GET', '/api/users', {'headers': UNKNOWN_TOKEN}),
         403: (ana, 'PUT', '/api/users/0', {'json': {}}),
         404: (ana, 'GET', '/api/users/0', {}),
         405: (ana, 'DELETE', '/api/users', {}),
         413: (ana, 'POST', '/api/users', {'data': b' ' * 70_000, 'content_type': JSON}),
         415: (ana, 'POST', '/api/users', {'data': b'x=1'}),
         500: (ana, 'GET', '/api/users', {}),
-        503: (None, 'GET', '/api/users', {'headers': {'Authorization': 'Bearer x'}}),
+        503: (None, 'GET', '/api/users', {'headers': UNKNOWN_TOKEN}),
     }[request.param]
     if client is None:
         client = request.getfixturevalue('without_database')
@@ -241,9 +248,9 @@ def test_405_says_which_methods_there_are(anonymous, path, allowed):
 
 
 def test_head_where_there_is_no_get_is_405(anonymous):
-    answer = anonymous.head('/api/tokens')
+    answer = anonymous.head('/api/password-resets')
     assert (answer.status_code, answer.data) == (405, b'')
-    assert set(answer.headers['Allow'].split(', ')) == {'DELETE', 'OPTIONS', 'POST'}
+    assert set(answer.headers['Allow'].split(', ')) == {'OPTIONS', 'POST', 'PUT'}
 
 
 @pytest.mark.parametrize(('path', 'allowed'), ALLOWED.items())
@@ -448,8 +455,8 @@ def test_a_bug_is_500_tells_nothing_and_changes_nothing(app, quick_login, monkey
 @pytest.mark.parametrize(
     ('method', 'url', 'headers'),
     [
-        ('GET', '/api/users', {'Authorization': 'Bearer x'}),
-        ('PUT', '/api/users/1', {'Authorization': 'Bearer x'}),
+        ('GET', '/api/users', UNKNOWN_TOKEN),
+        ('PUT', '/api/users/1', UNKNOWN_TOKEN),
         ('POST', '/api/tokens', {'Authorization': 'Basic YW5hOng='}),
         ('POST', '/api/users', {}),
     ],

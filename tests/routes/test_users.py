@@ -25,7 +25,7 @@ MEMBERS = [
     'following_count',
     '_links',
 ]
-OWN_MEMBERS = [*MEMBERS[:2], 'email', *MEMBERS[2:]]
+OWN_MEMBERS = [*MEMBERS[:2], 'email', 'email_verified', *MEMBERS[2:]]
 LINKS = ['self', 'followers', 'following', 'posts', 'avatar']
 MOMENT = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00')
 USERNAME_TAKEN = {'error': 'Bad Request', 'message': 'please use a different username'}

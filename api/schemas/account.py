@@ -1,0 +1,62 @@
+"""Passwords, e-mail addresses, and leaving."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from api.schemas.base import RequestSchema, ResponseSchema, Text
+from api.schemas.users import EMAIL, Password
+
+LINK = '[A-Za-z0-9_-]{64}'
+TOKEN: dict[str, Any] = {
+    'description': 'From the link in the mail.',
+    'examples': ['AAAAAAAAAHsAAAAAYM9mZy7vAiVzvQ0M0NsZ5Zo3kM3o2n5f1fQmZxPq9l4bQfJt'],
+}
+
+
+class CurrentPassword(fields.String):
+    """The password that the account has, whatever rules there are today for new ones."""
+
+    def __init__(self) -> None:
+        metadata = {'format': 'password', 'examples': ['correct horse battery']}
+        super().__init__(required=True, validate=validate.Length(max=128), metadata=metadata)
+
+
+class PasswordChangeSchema(RequestSchema):
+    """The password that you have, and the one that you want."""
+
+    old_password = CurrentPassword()
+    new_password = Password()
+
+
+class LeavingSchema(RequestSchema):
+    """Your password: that nobody else deletes your account."""
+
+    password = CurrentPassword()
+
+
+class ResetRequestSchema(RequestSchema):
+    """Where to send the link."""
+
+    email = Text(
+        required=True, pattern=EMAIL, validate=validate.Length(max=120), metadata={'examples': ['susan@example.com']}
+    )
+
+
+class ResetSchema(RequestSchema):
+    """A new password, and the token that allows it."""
+
+    token = Text(required=True, pattern=LINK, metadata=TOKEN)
+    new_password = Password()
+
+
+class VerificationSchema(RequestSchema):
+    """The token that shows that you read the mail."""
+
+    token = Text(required=True, pattern=LINK, metadata=TOKEN)
+
+
+class AcceptedSchema(ResponseSchema):
+    """What happens next."""
+
+    message = fields.String(metadata={'examples': ['if it is as you say, there will be mail']})

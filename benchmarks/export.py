@@ -1,0 +1,123 @@
+"""What the export of a large account costs the server: `python -m benchmarks.export`.
+
+On databases of its own, SQLite's and PostgreSQL's: an account with 500,000 posts, fetched from a real server by a
+client that reads as fast as it can, and by one that pauses after every 64 KB. Prints the lines, the seconds, and how
+far the memory of the process that serves goes above what it has at rest.
+"""
+
+import argparse
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import insert, update
+
+from api.app import create_app
+from api.cli.seed import POST_COLUMNS, load, settle
+from api.clock import utcnow
+from api.extensions import db
+from api.models import Post, Total, User
+from benchmarks.measure import bearer_of
+from config import Settings
+from tests import databases
+from tests.servers import Server, serving
+
+CHUNK = 64 * 1024
+TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it, and went on to the next. '
+MOST_MEGABYTES = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--posts', type=int, default=500_000)
+    parser.add_argument('--pause', type=float, default=0.02, help='seconds, of the slow client after each 64 KB')
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        for urls in (databases.sqlite(Path(folder), 'export'), databases.postgresql(f'microblog_export_{os.getpid()}')):
+            with closing(urls):
+                measure(next(urls), options.posts, options.pause)
+
+
+def measure(url: str, posts: int, pause: float) -> None:
+    databases.upgrade(url)
+    app = create_app(Settings(database_url=url))
+    large, small = (bearer_of(app, add_account(app, number)) for number in (posts, 1_000))
+    with app.app_context():
+        database = db.engine.dialect.name
+        db.engine.dispose()
+    with serving(url) as server:
+        worker = worker_of(server)
+        for _ in range(5):
+            fetch(server, small, 0)
+        for client, seconds_to_pause in (('quick', 0.0), ('slow', pause)):
+            with peak_memory(worker) as megabytes:
+                began = time.perf_counter()
+                lines, size = fetch(server, large, seconds_to_pause)
+                seconds = time.perf_counter() - began
+            assert lines == posts + 1
+            grown = max(0, megabytes['peak'] - megabytes['idle'])
+            print(f'{database:10} {client:5} {lines} lines, {size / 1e6:.0f} MB in {seconds:.1f} s, ', end='')
+            verdict = '' if grown < MOST_MEGABYTES else ', which is too much'
+            print(f'{grown:.1f} MB above {megabytes["idle"]:.1f} MB{verdict}', flush=True)
+
+
+def add_account(app: Flask, posts: int) -> int:
+    """A user with as many posts; their id."""
+    user = {'username': f'user{posts}', 'email': f'user{posts}@example.com', 'password_hash': ''}
+    with app.app_context(), db.engine.begin() as connection:
+        id = connection.scalar(insert(User).values(**user, created_at=utcnow(), post_count=posts).returning(User.id))
+        connection.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
+        first = id * 10_000_000
+        now = utcnow()
+        rows = ((first + n, id, None, f'{TEXT}{n}', now, 0, 0) for n in range(posts))
+        with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
+            load(connection, Post, POST_COLUMNS, rows, posts)
+        settle(connection)
+    return int(id)
+
+
+def fetch(server: Server, headers: dict[str, str], pause: float) -> tuple[int, int]:
+    """How many lines and bytes an export has."""
+    connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
+    lines = size = 0
+    with closing(connection):
+        connection.request('GET', '/api/me/export', headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        while chunk := answer.read(CHUNK):
+            lines += chunk.count(b'\n')
+            size += len(chunk)
+            time.sleep(pause)
+    return lines, size
+
+
+def worker_of(server: Server) -> int:
+    """The process that serves: of granian's children the one that holds the application."""
+    main = server.process.pid
+    children = Path(f'/proc/{main}/task/{main}/children').read_text().split()
+    return max((int(pid) for pid in children), key=lambda pid: megabytes_of(pid, 'VmRSS'))
+
+
+def megabytes_of(pid: int, what: str) -> float:
+    """VmRSS is what a process has now, VmHWM the most that it had."""
+    lines = Path(f'/proc/{pid}/status').read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f'{what}:'))
+
+
+@contextmanager
+def peak_memory(pid: int) -> Iterator[dict[str, Any]]:
+    """`idle` is what the process has before, `peak` the most that it has meanwhile, in MB."""
+    Path(f'/proc/{pid}/clear_refs').write_text('5')  # VmHWM begins anew
+    megabytes = {'idle': megabytes_of(pid, 'VmRSS')}
+    yield megabytes
+    megabytes['peak'] = megabytes_of(pid, 'VmHWM')
+
+
+if __name__ == '__main__':
+    main()
