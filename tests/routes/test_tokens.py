@@ -365,9 +365,9 @@ def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, make
     def shortest(username):
         times = []
         for _ in range(5):
-            begin = time.perf_counter()
+            begin = time.process_time()
             assert anonymous.ask_for_token(username, 'wrong').status_code == 401
-            times.append(time.perf_counter() - begin)
+            times.append(time.process_time() - begin)
         return min(times)
 
     known = shortest('ana')
