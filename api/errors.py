@@ -3,28 +3,36 @@
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+from api.problems import INSUFFICIENT_SCOPE, NOT_FOUND, UNAUTHORIZED, Problem
+
 FieldErrors = Mapping[str, Sequence[str]]
 
 
 class ApiError(Exception):
     """A request that ends with an error.
 
-    status: the HTTP status. message: what is wrong, for the client; None where there is nothing to add.
+    problem: its kind, which has the status. message: what is wrong, for the client, where the kind does not say it.
     errors: messages by field. headers: added to the answer.
     """
 
     def __init__(
         self,
-        status: int,
+        problem: Problem,
         message: str | None = None,
         errors: FieldErrors | None = None,
         headers: Mapping[str, str] | None = None,
     ):
-        super().__init__(status, message)
-        self.status = HTTPStatus(status)
-        self.message = message
+        super().__init__(problem.name, message)
+        self.problem = problem
+        self.status = HTTPStatus(problem.status)
+        self.message = message or problem.message
         self.errors = errors
         self.headers = headers or {}
+
+
+class NotFoundError(ApiError):
+    def __init__(self) -> None:
+        super().__init__(NOT_FOUND)
 
 
 class InsufficientScopeError(ApiError):
@@ -32,11 +40,11 @@ class InsufficientScopeError(ApiError):
 
     def __init__(self, scopes: str):
         challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'
-        super().__init__(403, 'the token has not the scope for this', headers={'WWW-Authenticate': challenge})
+        super().__init__(INSUFFICIENT_SCOPE, headers={'WWW-Authenticate': challenge})
 
 
 class UnauthorizedError(ApiError):
-    """401 where credentials ended after they had been looked up. The edge adds the challenge, as to any 401."""
+    """401 where credentials do not work, or ended after they had been looked up. The edge adds the challenge."""
 
     def __init__(self) -> None:
-        super().__init__(401)
+        super().__init__(UNAUTHORIZED)

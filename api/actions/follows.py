@@ -8,9 +8,10 @@ from sqlalchemy import select, update
 
 from api.actions.rows import delete_once, insert_once
 from api.clock import utcnow
-from api.errors import ApiError, UnauthorizedError
+from api.errors import ApiError, NotFoundError, UnauthorizedError
 from api.extensions import db
 from api.models import Follow, User
+from api.problems import FOLLOWING_ONESELF
 
 
 def follow_user(*, actor: int, id: int) -> None:
@@ -30,13 +31,13 @@ def unfollow_user(*, actor: int, id: int) -> None:
 def lock_both(actor: int, id: int) -> None:
     """Locks both rows; 404 where the user does not exist, 400 where it is the actor."""
     if actor == id:
-        raise ApiError(400, 'nobody follows themselves')
+        raise ApiError(FOLLOWING_ONESELF)
     both = select(User.id, User.disabled_at).where(User.id.in_([actor, id])).order_by(User.id)
     there = {user.id: user for user in db.session.execute(both.with_for_update(key_share=True))}
     if actor not in there or there[actor].disabled_at:
         raise UnauthorizedError
     if id not in there:
-        raise ApiError(404)
+        raise NotFoundError
 
 
 def count(follower: int, followed: int, step: int) -> None:

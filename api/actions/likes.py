@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from api.actions.rows import delete_once, insert_once, lock_user
 from api.clock import utcnow
-from api.errors import ApiError
+from api.errors import NotFoundError
 from api.extensions import db
 from api.models import Like, Post
 
@@ -30,7 +30,7 @@ def unlike_post(*, actor: int, id: int) -> None:
 
 def lock(id: int) -> None:
     if db.session.scalar(select(Post.id).where(Post.id == id).with_for_update(key_share=True)) is None:
-        raise ApiError(404)
+        raise NotFoundError
 
 
 def count(id: int, step: int) -> None:

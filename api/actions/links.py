@@ -10,6 +10,7 @@ from datetime import timedelta
 from api.clock import utcnow
 from api.errors import ApiError
 from api.extensions import keyring
+from api.problems import STALE_LINK
 
 VERIFICATION, RESET = 'email verification', 'password reset'
 LIFETIMES = {VERIFICATION: timedelta(days=1), RESET: timedelta(minutes=10)}
@@ -19,7 +20,7 @@ class StaleLinkError(ApiError):
     """400 for a link that was never sent, was used, or came too late."""
 
     def __init__(self) -> None:
-        super().__init__(400, 'this link is not valid, or not any more')
+        super().__init__(STALE_LINK)
 
 
 def sign_link(purpose: str, user_id: int, state: str) -> str:

@@ -9,9 +9,10 @@ from sqlalchemy import Select, delete, func, insert, literal, or_, select, updat
 from sqlalchemy.dialects import postgresql
 
 from api.clock import utcnow
-from api.errors import ApiError, UnauthorizedError
+from api.errors import ApiError, NotFoundError, UnauthorizedError
 from api.extensions import db
 from api.models import Post, PostVersion, User
+from api.problems import NOTHING_TO_REPLY_TO
 
 TURN = 6_203_748_915
 COLUMNS = Post.__table__.columns
@@ -46,7 +47,7 @@ def in_turn(values: dict[str, Any]) -> Any:
 def count_reply(id: int) -> None:
     counted = update(Post).where(Post.id == id).values(reply_count=Post.reply_count + 1)
     if not db.session.connection().execute(counted).rowcount:
-        raise ApiError(400, 'there is no post to reply to', {'reply_to_id': ['There is no such post.']})
+        raise ApiError(NOTHING_TO_REPLY_TO, errors={'reply_to_id': ['There is no such post.']})
 
 
 def edit_post(*, id: int, text: str | None = None) -> None:
@@ -77,5 +78,5 @@ def lock_post(id: int) -> Any:
     columns = (Post.author_id, Post.text, Post.created_at, Post.edited_at, Post.reply_to_id)
     post = db.session.execute(select(*columns).where(Post.id == id).with_for_update(key_share=True)).one_or_none()
     if post is None:
-        raise ApiError(404)
+        raise NotFoundError
     return post

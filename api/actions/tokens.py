@@ -16,9 +16,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from api.actions.rows import lock_user
 from api.clock import utcnow
-from api.errors import ApiError, InsufficientScopeError, UnauthorizedError
+from api.errors import ApiError, InsufficientScopeError, NotFoundError, UnauthorizedError
 from api.extensions import db, keyring
 from api.models import Token, User
+from api.problems import TOO_MANY_TOKENS, WIDENED_TOKEN
 from api.queries.tokens import lasting_tokens
 from api.scopes import SCOPES, words
 
@@ -87,7 +88,7 @@ def make_personal_token(
         raise InsufficientScopeError(beyond)
     theirs = select(func.count()).where(Token.user_id == actor, Token.seed.is_(None))
     if (db.session.scalar(theirs) or 0) >= MOST_PERSONAL_TOKENS:
-        raise ApiError(409, f'nobody has more than {MOST_PERSONAL_TOKENS} personal access tokens; revoke one first')
+        raise ApiError(TOO_MANY_TOKENS)
     token, now = new_secret(), utcnow()
     values = {'name': name, 'scopes': words(scopes), 'created_at': now, 'expires_at': now + expires_in}
     made = insert(Token).values(user_id=actor, digest=digest_of(token), **values).returning(*Token.__table__.columns)
@@ -100,10 +101,10 @@ def change_personal_token(*, actor: int, id: int, name: str | None = None, scope
     theirs = (Token.id == id, Token.user_id == actor, Token.seed.is_(None))
     token = db.session.execute(select(Token.scopes).where(*theirs)).one_or_none()
     if token is None:
-        raise ApiError(404)
+        raise NotFoundError
     if beyond := words([scope for scope in scopes or () if scope not in scopes_of(token.scopes)]):
         message = f'The token has not: {beyond}.'
-        raise ApiError(400, 'a token is never given more than it has', {'scopes': [message]})
+        raise ApiError(WIDENED_TOKEN, errors={'scopes': [message]})
     changes = {'name': name, 'scopes': scopes and words(scopes)}
     changes = {column: value for column, value in changes.items() if value is not None}
     if changes:
@@ -116,7 +117,7 @@ def revoke_personal_tokens(*, actor: int, id: int | None = None) -> None:
     theirs = delete(Token).where(Token.user_id == actor, Token.seed.is_(None))
     one = theirs if id is None else theirs.where(Token.id == id)
     if not db.session.connection().execute(one).rowcount and id is not None:
-        raise ApiError(404)
+        raise NotFoundError
 
 
 def revoke_token(*, token_id: int | None) -> None:

@@ -16,6 +16,7 @@ from api.clock import utcnow
 from api.errors import ApiError, InsufficientScopeError, UnauthorizedError
 from api.extensions import db, passwords
 from api.models import Total, User
+from api.problems import EMAIL_TAKEN, USERNAME_TAKEN
 
 SEEN_AT_MOST_EVERY = timedelta(minutes=1)
 
@@ -110,9 +111,9 @@ def refuse_taken(
         diag = getattr(error.orig, 'diag', None)
         violated = (diag.constraint_name or '') if diag else str(error.orig)
         if 'uq_users_username' in violated or username_taken(username, but):
-            raise ApiError(400, 'please use a different username') from error
+            raise ApiError(USERNAME_TAKEN) from error
         if 'uq_users_email' in violated:
-            raise ApiError(400, 'please use a different email address') from error
+            raise ApiError(EMAIL_TAKEN) from error
         raise
 
 

@@ -1,8 +1,10 @@
 """Errors, in our own shape and in that of RFC 9457."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
+from api.problems import PROBLEMS, USERNAME_TAKEN
 from api.schemas.base import ResponseSchema
+from api.schemas.links import Links
 
 
 class ErrorSchema(ResponseSchema):
@@ -39,7 +41,14 @@ class ProblemErrorSchema(ResponseSchema):
 class ProblemSchema(ResponseSchema):
     """Something went wrong, as problem details (RFC 9457)."""
 
-    type = fields.String(metadata={'format': 'uri-reference', 'examples': ['about:blank']})
+    type = fields.String(
+        validate=validate.OneOf([problem.url for problem in PROBLEMS.values()]),
+        metadata={
+            'description': 'The kind of failure. Its page says more.',
+            'format': 'uri-reference',
+            'examples': [USERNAME_TAKEN.url],
+        },
+    )
     title = fields.String(metadata={'description': 'The reason phrase of the status.', 'examples': ['Bad Request']})
     status = fields.Integer(metadata={'minimum': 400, 'maximum': 599, 'examples': [400]})
     detail = fields.String(
@@ -60,3 +69,13 @@ class ProblemSchema(ResponseSchema):
             'optional': True,
         },
     )
+
+
+class ProblemKindSchema(ResponseSchema):
+    """A kind of failure."""
+
+    name = fields.String()
+    status = fields.Integer()
+    cause = fields.String()
+    remedy = fields.String()
+    links = Links('ProblemKindLinks', self='/problems/{name}')

@@ -8,6 +8,7 @@ from marshmallow_sqlalchemy import auto_field
 from api.errors import ApiError
 from api.extensions import passwords
 from api.models import User
+from api.problems import MISSING_FIELDS
 from api.schemas.base import RequestSchema, ResponseSchema, Text
 from api.schemas.collections import CollectionSchema, PageRequestSchema
 from api.schemas.links import Links
@@ -19,12 +20,11 @@ LABEL = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 # Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
 EMAIL = rf'{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*'
 AVATAR = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
-MISSING = 'must include username, email and password fields'
 
 username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
 email = {'description': 'Unique without regard to case.', 'examples': ['susan@example.com']}
 about_me = {'description': 'Null clears it.', 'examples': ['Hello, my name is Susan!']}
-count = {'format': 'int64', 'minimum': 0}
+count = {'format': 'int64', 'minimum': 0, 'volatile': True}
 
 
 class Password(fields.String):
@@ -60,6 +60,7 @@ class OwnUserSchema(ResponseSchema):
         metadata={
             'description': 'When they last used the API, to the minute; null until they do.',
             'examples': ['2021-06-20T15:04:27+00:00'],
+            'volatile': True,
         }
     )
     about_me = auto_field(metadata={'examples': ['Hello, my name is Susan!']})
@@ -130,7 +131,7 @@ class NewUserSchema(RequestSchema):
 
     def handle_error(self, error: ValidationError, data: Any, **kwargs: Any) -> None:
         if any(name not in data for name in ('username', 'email', 'password')):
-            raise ApiError(400, MISSING, error.messages_dict) from error
+            raise ApiError(MISSING_FIELDS, errors=error.messages_dict) from error
 
 
 class UserChangesSchema(RequestSchema):
