@@ -8,6 +8,7 @@ from typing import Any
 from flask import current_app, render_template
 
 from api.actions import outbox
+from api.actions.answers import forget_answers
 from api.actions.leaving import erase_some
 from api.actions.links import RESET, VERIFICATION, sign_link
 from api.actions.passwords import reset_state
@@ -37,6 +38,13 @@ def deliver_next() -> bool:
         outbox.postpone_message(message.id, attempts=message.attempts, error=describe(error), final=is_final(error))
     db.session.commit()
     return True
+
+
+def tidy() -> None:
+    """Deletes what was kept for a time that is over."""
+    while forget_answers():
+        db.session.commit()
+    db.session.commit()
 
 
 def describe(error: Exception) -> str:

@@ -1,7 +1,10 @@
 """The server's secrets: one key to sign with, older ones that are still recognised."""
 
+import base64
 import hmac
 from collections.abc import Iterator
+
+from cryptography.fernet import Fernet, MultiFernet
 
 
 class Keyring:
@@ -20,6 +23,16 @@ class Keyring:
     def derive_all(self, purpose: str, data: bytes) -> Iterator[bytes]:
         """The same with the current key, then with each of the fallbacks."""
         return (self._digest(key, purpose, data) for key in self._keys)
+
+    def encrypt(self, purpose: str, salt: bytes, data: bytes) -> bytes:
+        """Nobody reads it who does not know one of the keys, and the salt."""
+        return self._box(purpose, salt).encrypt(data)
+
+    def decrypt(self, purpose: str, salt: bytes, data: bytes) -> bytes:
+        return self._box(purpose, salt).decrypt(data)
+
+    def _box(self, purpose: str, salt: bytes) -> MultiFernet:
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self.derive_all(purpose, salt)])
 
     @staticmethod
     def _digest(key: bytes, purpose: str, data: bytes) -> bytes:
