@@ -50,6 +50,8 @@ class Settings:
     web_workers: int = 1
     web_threads: int = 4
     public_url: str = 'http://127.0.0.1:5000'
+    cors_origins: tuple[str, ...] = ()
+    security_contact: str = ''
     mail_server: str = ''
     mail_port: int = 587
     mail_security: str = 'starttls'
@@ -96,6 +98,8 @@ def read_settings() -> Settings:
         web_workers=workers,
         web_threads=env.int('WEB_THREADS', Settings.web_threads, validate=validate.Range(1, 256)),
         public_url=url,
+        cors_origins=several(env, 'CORS_ORIGINS', is_origin),
+        security_contact=env.str('SECURITY_CONTACT', '', validate=is_contact),
         mail_server=mail_server(env, production),
         mail_port=env.int('MAIL_PORT', Settings.mail_port, validate=validate.Range(1, 65535)),
         mail_security=env.str('MAIL_SECURITY', 'starttls', validate=validate.OneOf(['starttls', 'tls', 'none'])),
@@ -159,6 +163,11 @@ def is_origin(value: str) -> None:
     except ValueError:  # of a port that is too large, or of brackets without an address
         pass
     raise ValidationError('is not of the form https://api.example.com')
+
+
+def is_contact(value: str) -> None:
+    if value and not re.fullmatch(r'mailto:[^@\s]+@[^@\s]+|https://[!-~]+|tel:[0-9+.-]+', value):
+        raise ValidationError('is not of the form mailto:security@example.com or https://example.com/security')
 
 
 def mail_server(env: Env, production: bool) -> str:

@@ -1,18 +1,22 @@
 """create_app(): wiring, nothing else."""
 
+import re
+
 from apifairy import APIFairy
 from flask import Flask
+from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import cli
 from api.counters import Counters
 from api.database import engine_options, prepare_engine
 from api.edge import bodies, openapi
-from api.edge.headers import add_headers
+from api.edge.conditional import answer_conditions
+from api.edge.headers import CORS_OPTIONS, add_headers
 from api.edge.limits import limit_requests
 from api.edge.logs import configure_logs, log_requests
 from api.edge.rendering import render_errors
-from api.edge.transaction import TransactionalFlask
+from api.edge.transaction import TransactionalFlask, confirm_dry_runs
 from api.edge.urls import IdConverter
 from api.extensions import db, keyring, mailer, passwords
 from api.routes.account import account
@@ -22,8 +26,10 @@ from api.routes.me import me
 from api.routes.pages import pages
 from api.routes.personal_tokens import personal
 from api.routes.posts import posts
+from api.routes.problems import problems
 from api.routes.tokens import tokens
 from api.routes.users import users
+from api.routes.wellknown import wellknown
 from config import Settings, read_settings
 
 # A write looks its credentials up on another connection than it writes on, though not at the same time.
@@ -57,12 +63,16 @@ def create_app(settings: Settings | None = None) -> Flask:
         prepare_engine(db.engine)
     APIFairy(app).process_apispec(openapi.complete)
 
+    if settings.cors_origins:
+        CORS(app, origins=[re.compile(re.escape(origin) + r'\Z') for origin in settings.cors_origins], **CORS_OPTIONS)
     app.after_request(bodies.drain)
+    answer_conditions(app)
+    confirm_dry_runs(app)
     limit_requests(app, Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None)
     log_requests(app)
     add_headers(app)
     render_errors(app)
-    for blueprint in (users, me, posts, tokens, personal, account, health, pages, docs):
+    for blueprint in (users, me, posts, tokens, personal, account, health, pages, problems, wellknown, docs):
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app
@@ -79,6 +89,7 @@ def flask_config(settings: Settings) -> dict[str, object]:
         'SQLALCHEMY_DATABASE_URI': settings.database_url,
         'SQLALCHEMY_ENGINE_OPTIONS': engine_options(settings.database_url, settings.web_threads + SPARE_CONNECTIONS),
         'PUBLIC_URL': settings.public_url,
+        'SECURITY_CONTACT': settings.security_contact,
         'POSTING_NEEDS_VERIFIED_EMAIL': settings.posting_needs_verified_email,
         'APIFAIRY_TITLE': 'Microblog API',
         'APIFAIRY_VERSION': '0.1.0',

@@ -95,3 +95,9 @@ def reader_of(engine: Engine) -> Engine:
     if engine.dialect.name == 'sqlite':
         return engine.execution_options(read_only=True)
     return engine.execution_options(isolation_level='AUTOCOMMIT')
+
+
+@cache
+def snapshot_of(engine: Engine) -> Engine:
+    """The same pool, for transactions that see the database as it was when they began (SQLite's always do)."""
+    return engine if engine.dialect.name == 'sqlite' else engine.execution_options(isolation_level='REPEATABLE READ')

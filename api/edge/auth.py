@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar, cast
+from typing import NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
 from flask import current_app, g, request
 from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
@@ -14,10 +14,12 @@ from api.actions.tokens import digest_of, is_well_formed, note_scope, note_used,
 from api.actions.users import note_seen
 from api.clock import utcnow
 from api.edge import limits
-from api.edge.transaction import reading
-from api.errors import ApiError, InsufficientScopeError
+from api.edge.transaction import is_dry_run, reading
+from api.edge.views import note_problems, notes_of
+from api.errors import ApiError, InsufficientScopeError, NotFoundError, UnauthorizedError
 from api.extensions import passwords
 from api.policy import may_change_account, may_change_post, may_post
+from api.problems import NOT_YOURS, UNVERIFIED_EMAIL, WRONG_PASSWORD
 from api.queries.posts import author_of
 from api.queries.tokens import find_caller
 from api.queries.users import folded, get_user, get_user_by_name
@@ -50,7 +52,7 @@ class StrictTokenAuth(HTTPTokenAuth):  # type: ignore[misc]
             return True
         if role not in user.scopes:
             raise InsufficientScopeError(role or '')
-        if user.used_scopes is not None and role not in user.used_scopes.split():
+        if user.used_scopes is not None and role not in user.used_scopes.split() and not is_dry_run():
             with reading() as connection:
                 note_scope(connection, user.token_id, role)
         return True
@@ -93,10 +95,11 @@ def verify_password(username: str, password: str) -> Caller | None:
         user = get_user_by_name(folded(username)).only(members).first(connection)
     if not passwords.verify(user.password_hash if user else None, password) or user is None or user.disabled_at:
         return None
-    with reading() as connection:
-        note_seen(connection, user.id, user.last_seen)
-        if passwords.is_outdated(user.password_hash):
-            rehash_password(connection, user, password)
+    if not is_dry_run():
+        with reading() as connection:
+            note_seen(connection, user.id, user.last_seen)
+            if passwords.is_outdated(user.password_hash):
+                rehash_password(connection, user, password)
     return Caller(user.id, user.username, user.credentials_version, user.email)
 
 
@@ -108,9 +111,10 @@ def verify_token(token: str) -> Caller | None:
         found = find_caller(digest_of(token), utcnow()).first(connection)
         if found is None:
             return None
-        note_seen(connection, found.id, found.last_seen)
-        if found.scopes is not None:
-            note_used(connection, found.token_id, found.last_used_at)
+        if not is_dry_run():
+            note_seen(connection, found.id, found.last_seen)
+            if found.scopes is not None:
+                note_used(connection, found.token_id, found.last_used_at)
     limits.count(limits.TOKEN, found.token_id)
     return Caller(
         found.id,
@@ -127,13 +131,12 @@ def verify_token(token: str) -> Caller | None:
 @basic_auth.error_handler
 @token_auth.error_handler
 def refuse(status: int) -> NoReturn:
-    raise ApiError(status)
+    raise UnauthorizedError
 
 
 def challenge() -> str:
     """What a 401 says of the credentials that the view wants."""
-    view: Any = current_app.view_functions[request.endpoint or '']
-    auth = view._spec['auth']
+    auth = notes_of(request.endpoint)['auth']
     header = str(auth.authenticate_header())
     sent = sent_credentials('bearer')
     if auth is token_auth and sent and (sent.token or sent.parameters):
@@ -146,7 +149,7 @@ def confirm_password(member: str, password: str) -> None:
     with reading() as connection:
         user = get_user(current_user().id).only(('password_hash',)).first(connection)
     if not passwords.verify(user.password_hash if user else None, password):
-        raise ApiError(400, 'this is not your password', {member: ['This is not your password.']})
+        raise ApiError(WRONG_PASSWORD, errors={member: ['This is not your password.']})
 
 
 def current_user() -> Caller:
@@ -156,15 +159,16 @@ def current_user() -> Caller:
 
 def own_post(view: Callable[P, R]) -> Callable[P, R]:
     """Lets only the author of the post in the URL pass. Above `@body`, whose errors come later."""
+    note_problems(view, NOT_YOURS)
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         with reading() as connection:
             post = author_of(kwargs['id']).first(connection)
         if post is None:
-            raise ApiError(404)
+            raise NotFoundError
         if not may_change_post(current_user().id, post.author_id):
-            raise ApiError(403)
+            raise ApiError(NOT_YOURS)
         return view(*args, **kwargs)
 
     return guarded
@@ -172,11 +176,12 @@ def own_post(view: Callable[P, R]) -> Callable[P, R]:
 
 def own_account(view: Callable[P, R]) -> Callable[P, R]:
     """Lets only the owner of the account in the URL pass. Above `@body`, whose errors come later."""
+    note_problems(view, NOT_YOURS)
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         if not may_change_account(current_user().id, cast(int, kwargs['id'])):
-            raise ApiError(403)
+            raise ApiError(NOT_YOURS)
         return view(*args, **kwargs)
 
     return guarded
@@ -184,12 +189,13 @@ def own_account(view: Callable[P, R]) -> Callable[P, R]:
 
 def verified(view: Callable[P, R]) -> Callable[P, R]:
     """Lets only those pass whose e-mail address is verified, where the settings demand it. Above `@body`."""
+    note_problems(view, UNVERIFIED_EMAIL)
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         demanded = current_app.config['POSTING_NEEDS_VERIFIED_EMAIL']
         if not may_post(email_verified=current_user().email_verified, demanded=demanded):
-            raise ApiError(403, 'verify your e-mail address first')
+            raise ApiError(UNVERIFIED_EMAIL)
         return view(*args, **kwargs)
 
     return guarded

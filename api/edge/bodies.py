@@ -10,6 +10,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from api.errors import ApiError
+from api.problems import BODY_TOO_LARGE, MALFORMED_BODY, WRONG_MEDIA_TYPE
 
 DRAIN_LIMIT = 2 * 1024 * 1024
 MERGE_PATCH = 'application/merge-patch+json'
@@ -35,20 +36,20 @@ def whole_body(request: Request) -> bytes:
         and request.content_length is None
         and request.environ['wsgi.input'].read(1)
     ):
-        raise ApiError(413)
+        raise ApiError(BODY_TOO_LARGE)
     return data
 
 
 def read_object(request: Request, mimetype: str, headers: dict[str, str]) -> dict[str, Any]:
     """415 for another media type, 413 for a body over the limit, 400 for what is no JSON object."""
     if request.mimetype != mimetype:
-        raise ApiError(415, f'the body must be {mimetype}', headers=headers)
+        raise ApiError(WRONG_MEDIA_TYPE, f'the body must be {mimetype}', headers=headers)
     try:
         loaded = orjson.loads(whole_body(request))
     except orjson.JSONDecodeError as error:
-        raise ApiError(400, 'the body is not valid JSON') from error
+        raise ApiError(MALFORMED_BODY) from error
     if not isinstance(loaded, dict):
-        raise ApiError(400, 'the body must be a JSON object')
+        raise ApiError(MALFORMED_BODY, 'the body must be a JSON object')
     return loaded
 
 

@@ -5,9 +5,10 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import orjson
-from apifairy.decorators import _annotate
 from flask import Response, stream_with_context
 
+from api.edge.negotiation import demand_acceptable
+from api.edge.views import note
 from api.extensions import db
 from api.queries.query import AnyRow, Listing, Query
 from api.schemas.export import SHAPES, ExportLineSchema
@@ -29,10 +30,11 @@ class Part(NamedTuple):
 
 def exported(view: Callable[..., Sequence[Part]]) -> Callable[..., Response]:
     """For views that return parts: answers with a JSON object for each row, while they are read."""
-    _annotate(view, response=ExportLineSchema(), status_code=200, description=None, media_type=JSON_LINES)
+    note(view, response=ExportLineSchema(), status_code=200, description=None, media_type=JSON_LINES)
 
     @wraps(view)
     def stream(*args: Any, **kwargs: Any) -> Response:
+        demand_acceptable(JSON_LINES)
         body = stream_with_context(lines(view(*args, **kwargs)))
         return Response(body, mimetype=JSON_LINES, headers=AS_A_FILE)
 

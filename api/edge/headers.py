@@ -1,6 +1,10 @@
 """Headers that every answer has."""
 
+from typing import Any
+
 from flask import Flask, Response, request
+
+from api.edge.bodies import MERGE_PATCH
 
 SECURITY = {
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -13,8 +17,38 @@ DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+SERVICE_LINKS = ', '.join(
+    f'<{url}>; rel="{relation}"'
+    for relation, url in {
+        'service-desc': '/apispec.json',
+        'service-doc': '/docs',
+        'api-catalog': '/.well-known/api-catalog',
+    }.items()
+)
 # Those whose answers hold credentials, or everything that somebody has.
+PAGES = {'docs', 'pages', 'problems'}
 NEVER_KEPT = {'tokens', 'personal', 'account'}
+# What scripts of other origins may send, and read of answers.
+CORS_OPTIONS: dict[str, Any] = {
+    'methods': ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    'allow_headers': ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'Prefer'],
+    'expose_headers': [
+        'API-Contract',
+        'Deprecation',
+        'ETag',
+        'Idempotency-Replayed',
+        'Link',
+        'Location',
+        'Preference-Applied',
+        'RateLimit',
+        'RateLimit-Policy',
+        'Retry-After',
+        'Sunset',
+        'WWW-Authenticate',
+        'X-Request-ID',
+    ],
+    'max_age': 600,
+}
 ONE_YEAR = 365 * 24 * 3600
 
 
@@ -26,8 +60,12 @@ def add_headers(app: Flask) -> None:
 def secure(answer: Response) -> Response:
     for name, value in SECURITY.items():
         answer.headers.setdefault(name, value)
-    if request.blueprint in ('docs', 'pages'):
+    if request.blueprint in PAGES:
         answer.headers['Content-Security-Policy'] = DOCS_POLICY
+    if request.endpoint in ('docs.home', 'docs.page'):
+        answer.headers['Link'] = SERVICE_LINKS
+    if request.method == 'OPTIONS' and 'PATCH' in answer.headers.get('Allow', ''):
+        answer.headers['Accept-Patch'] = MERGE_PATCH
     if answer.status_code == 204:
         answer.headers.remove('Content-Type')
     if request.is_secure:
@@ -41,4 +79,5 @@ def control_caches(answer: Response) -> Response:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
         answer.headers['Cache-Control'] = 'private, no-cache' if request.path.startswith('/api/') else 'no-cache'
+    answer.headers['Vary'] = 'Accept, Authorization' if request.path.startswith('/api/') else 'Accept'
     return answer

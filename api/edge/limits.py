@@ -11,11 +11,12 @@ from functools import wraps
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple
 
-from apifairy.decorators import _annotate
 from flask import Flask, Response, current_app, g, request
 
 from api.counters import Counters
+from api.edge.views import note
 from api.errors import ApiError
+from api.problems import TOO_MANY_REQUESTS
 from api.queries.users import folded
 
 MINUTE, HOUR = 60, 3600
@@ -91,7 +92,7 @@ def limited(*limits: Limit) -> Callable[[Callable[..., Any]], Callable[..., Any]
     """For views: 429 beyond any of the limits. Above `authenticate` it comes before any password is looked at."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        _annotate(view, limits=[*limits, *getattr(view, '_spec', {}).get('limits', [])])
+        note(view, limits=[*limits, *getattr(view, '_spec', {}).get('limits', [])])
 
         @wraps(view)
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -114,7 +115,7 @@ def count(limit: Limit, *args: Any, **kwargs: Any) -> None:
     seconds = max(1, math.ceil(counted.seconds))
     g.setdefault('limits', []).append((limit, max(0, limit.times - counted.times), seconds))
     if counted.times > limit.times:
-        raise ApiError(429, headers={'Retry-After': str(seconds)})
+        raise ApiError(TOO_MANY_REQUESTS, headers={'Retry-After': str(seconds)})
 
 
 def limit_requests(app: Flask, counters: Counters | None) -> None:

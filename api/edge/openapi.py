@@ -1,4 +1,4 @@
-"""What APIFairy's document lacks: errors with their bodies and headers, examples, and what is true of all operations.
+"""What APIFairy's document lacks: errors with their kinds, headers, examples, and what is true of all operations.
 
 APIFairy knows what a view's decorators say of it. Everything here follows from the same decorators: a view with
 credentials can answer 401, one with a body 400, 413 and 415, one with an id 404.
@@ -7,43 +7,25 @@ credentials can answer 401, one with a body 400, 413 and 415, one with an id 404
 from inspect import cleandoc
 from typing import Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import current_app
-from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
-from werkzeug.http import HTTP_STATUS_CODES
+from flask_httpauth import HTTPTokenAuth
 
-from api.edge.bodies import MERGE_PATCH
-from api.edge.limits import TOKEN
-from api.edge.rendering import PAGES, PROBLEM, SECONDS_UNTIL_RETRY, as_error, as_problem
-from api.errors import ApiError, FieldErrors
+from api import problems
+from api.edge.components import DESCRIPTIONS, LIMITED, Json, components, headers, response_name
+from api.edge.idempotency import REPLAYED
+from api.edge.negotiation import JSON, PART
+from api.edge.sparse import members_of
+from api.edge.views import notes_of
 from api.extensions import passwords
-from api.schemas.errors import ErrorSchema, ProblemSchema
+from api.problems import Problem
 from api.scopes import SCOPES
 
-Json = dict[str, Any]
-
 ID = {'type': 'integer', 'format': 'int64', 'minimum': 1, 'examples': [123]}
-DESCRIPTIONS = {
-    400: 'The request does not fit.',
-    401: 'No credentials, or none that work.',
-    403: 'Not permitted.',
-    404: 'There is no such thing.',
-    405: 'The URL exists, but not for this method.',
-    409: 'Not as things are.',
-    413: 'The body is too large.',
-    415: 'The body is of another media type.',
-    429: 'Too often. Try again later.',
-    500: 'A fault of ours.',
-    503: 'Out of order for a moment. Try again.',
-}
-# What examples say beyond the status: a message, and errors by field.
-DETAILS: dict[int, tuple[str, FieldErrors | None]] = {
-    400: ('the request does not fit its schema', {'email': ['Longer than maximum length 120.']}),
-    415: ('the body must be application/json', None),
-}
-EVERYWHERE = {405, 500, 503}
+WRITES = ('post', 'put', 'patch', 'delete')
 NEW_PASSWORDS = (('NewUser', 'password'), ('PasswordChange', 'new_password'), ('Reset', 'new_password'))
+
+EVERYWHERE = (problems.BAD_REQUEST, problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
+OF_BODIES = (problems.MALFORMED_BODY, problems.INVALID_FIELDS, problems.BODY_TOO_LARGE, problems.WRONG_MEDIA_TYPE)
+OF_KEYS = (problems.INVALID_FIELDS, problems.REQUEST_IN_FLIGHT, problems.KEY_REUSED)
 
 
 def complete(document: Json) -> Json:
@@ -52,123 +34,154 @@ def complete(document: Json) -> Json:
         license={'name': 'MIT', 'identifier': 'MIT'}, contact={'name': 'The maintainers of Microblog API'}
     )
     document['servers'] = [{'url': '/', 'description': 'This server'}]
-    components = document['components']
-    components['schemas'] |= error_schemas()
+    for kind, parts in components().items():
+        document['components'].setdefault(kind, {}).update(parts)
+    schemas = document['components']['schemas']
     for schema, member in NEW_PASSWORDS:
-        components['schemas'][schema]['properties'][member]['minLength'] = passwords.min_length
-    components['responses'] = {response_name(status): error_response(status) for status in DESCRIPTIONS}
+        schemas[schema]['properties'][member]['minLength'] = passwords.min_length
     for path in document['paths'].values():
-        for operation in path.values():
-            view: Any = current_app.view_functions[operation['operationId'].replace('_', '.', 1)]
-            complete_operation(operation, view._spec)
-            add_examples(operation, components['schemas'])
+        for method, operation in path.items():
+            notes = notes_of(operation['operationId'].replace('_', '.', 1))
+            complete_operation(method, operation, notes)
+            if has_tag(method, notes):
+                add_part(operation['responses']['200']['content'], schemas)
+            add_examples(operation, schemas)
     return document
 
 
-def error_schemas() -> Json:
-    plugin = MarshmallowPlugin(schema_name_resolver=lambda schema: type(schema).__name__.removesuffix('Schema'))
-    spec = APISpec('', '', '3.1.0', plugins=[plugin])
-    for schema in (ErrorSchema, ProblemSchema):
-        spec.components.schema(schema.__name__.removesuffix('Schema'), schema=schema)
-    schemas: Json = spec.to_dict()['components']['schemas']
-    return schemas
+def complete_operation(method: str, operation: Json, notes: Json) -> None:
+    require_scopes(operation)
+    for parameter in operation['parameters']:
+        if parameter['in'] == 'path':
+            parameter.update(schema=ID, description='Its id.')
+    complete_success(method, operation['responses'][str(notes.get('status_code', 204))], notes)
+    add_errors(operation, possible_problems(method, operation, notes))
+    if has_tag(method, notes):
+        name = 'PageNotModified' if 'paged' in notes else 'NotModified'
+        operation['responses']['304'] = {'$ref': f'#/components/responses/{name}'}
+    operation['parameters'] += parameters(method, notes)
+    operation['responses'] = dict(sorted(operation['responses'].items()))
 
 
-def complete_operation(operation: Json, spec: Json) -> None:
-    responses = operation['responses']
-    for status in possible_errors(operation, spec):
-        described = responses.get(str(status), {}).get('description')
-        responses[str(status)] = {'$ref': f'#/components/responses/{response_name(status)}'} | (
-            {'description': described} if described else {}
-        )
-    operation.setdefault('security', [])
-    for requirement in operation['security']:
+def require_scopes(operation: Json) -> None:
+    for requirement in operation.setdefault('security', []):
         for name, scopes in requirement.items():
             requirement[name] = [scope for scope in scopes if scope in SCOPES]
             for scope in requirement[name]:
                 operation['description'] += f'\n\nNeeds the scope `{scope}`.'
-    if media_type := spec.get('media_type'):
-        answer = responses[str(spec['status_code'])]
-        answer['content'] = {media_type: answer['content'].pop('application/json')}
-    if spec.get('response') and spec['response'].__doc__:
-        responses[str(spec['status_code'])]['description'] = cleandoc(spec['response'].__doc__)
-    if '201' in responses:
-        responses['201']['headers'] = header('Location', 'The URL of the new resource.', '/api/users/123')
-    if isinstance(spec.get('auth'), HTTPBasicAuth):
-        challenge = header('WWW-Authenticate', 'How to authenticate.', spec['auth'].authenticate_header())
-        responses['401'] = error_response(401) | {'headers': challenge | limit_headers()}
-    if '429' in responses:
-        success = next(answer for status, answer in responses.items() if status < '300')
-        success['headers'] = success.get('headers', {}) | limit_headers()
-    operation['responses'] = dict(sorted(responses.items()))
-    for parameter in operation['parameters']:
-        if parameter['in'] == 'path':
-            parameter.update(schema=ID, description='Its id.')
 
 
-def possible_errors(operation: Json, spec: Json) -> set[int]:
-    """The statuses above 399 that follow from a view's decorators."""
-    statuses = EVERYWHERE | {int(status) for status in spec.get('other_responses', {})}
-    if spec.get('auth'):
-        statuses |= {401}
-    if set(spec.get('roles', [])) & set(SCOPES):
-        statuses |= {403}
-    if spec.get('limits') or isinstance(spec.get('auth'), HTTPTokenAuth):
-        statuses |= {429}
-    if spec.get('args'):
-        statuses |= {400}
-    if spec.get('body'):
-        statuses |= {400, 413, 415}
-    if any(parameter['in'] == 'path' for parameter in operation['parameters']):
-        statuses |= {404}
-    return statuses
-
-
-def response_name(status: int) -> str:
-    """404 gives NotFound."""
-    return ''.join(word for word in HTTP_STATUS_CODES[status].title() if word.isalpha())
-
-
-def error_response(status: int) -> Json:
-    error = ApiError(status, *DETAILS.get(status, ()))
-    problem = as_problem(error, '/api/users')
-    content: Json = {
-        'application/json': {'schema': {'$ref': '#/components/schemas/Error'}, 'example': as_error(error)},
-        PROBLEM: {'schema': {'$ref': '#/components/schemas/Problem'}, 'example': problem},
+def complete_success(method: str, answer: Json, notes: Json) -> None:
+    """The answer of a request that succeeds: its media type, what it is, and its headers."""
+    if media_type := notes.get('media_type'):
+        answer['content'] = {media_type: answer['content'].pop(JSON)}
+    if notes.get('response') and notes['response'].__doc__:
+        answer['description'] = cleandoc(notes['response'].__doc__)
+    said = {
+        'ETag': has_tag(method, notes) or (method == 'patch' and 'represent' in notes),
+        'Link': notes.get('paged'),
+        'Location': notes.get('status_code') == 201,
+        'Content-Disposition': notes.get('media_type'),
+        REPLAYED: method == 'post',
+        'Preference-Applied': method in WRITES,
+        **dict.fromkeys(LIMITED, is_limited(notes)),
     }
-    if status in PAGES:
-        content['text/html'] = {'schema': {'type': 'string'}}
-    return {'description': DESCRIPTIONS[status], 'content': content} | error_headers(status)
+    answer['headers'] = headers(*(name for name, is_said in said.items() if is_said))
 
 
-def error_headers(status: int) -> Json:
-    headers = {
-        401: header('WWW-Authenticate', 'How to authenticate.', 'Bearer realm="Authentication Required"'),
-        403: header(
-            'WWW-Authenticate',
-            'The scope that the token lacks, where it is for that.',
-            'Bearer error="insufficient_scope", scope="posts:write"',
-            required=False,
-        ),
-        405: header('Allow', 'The methods that there are.', 'GET, HEAD, OPTIONS'),
-        415: header(
-            'Accept-Patch', 'The media type of a patch, where the request was one.', MERGE_PATCH, required=False
-        ),
-        429: header('Retry-After', 'After how many seconds to try again.', '120'),
-        503: header('Retry-After', 'After how many seconds to try again.', str(SECONDS_UNTIL_RETRY)),
+def has_tag(method: str, notes: Json) -> bool:
+    return method == 'get' and ('represent' in notes or 'paged' in notes)
+
+
+def is_limited(notes: Json) -> bool:
+    return bool(notes.get('limits')) or isinstance(notes.get('auth'), HTTPTokenAuth)
+
+
+def possible_problems(method: str, operation: Json, notes: Json) -> list[Problem]:
+    """What can go wrong, as it follows from a view's decorators."""
+    has_id = any(parameter['in'] == 'path' for parameter in operation['parameters'])
+    possible: list[tuple[Any, tuple[Problem, ...]]] = [
+        (True, EVERYWHERE),
+        (notes.get('auth'), (problems.UNAUTHORIZED,)),
+        (set(notes.get('roles', [])) & set(SCOPES), (problems.INSUFFICIENT_SCOPE,)),
+        (is_limited(notes), (problems.TOO_MANY_REQUESTS,)),
+        (notes.get('args'), (problems.INVALID_FIELDS,)),
+        (notes.get('body'), OF_BODIES),
+        (has_id, (problems.NOT_FOUND,)),
+        (notes.get('response'), (problems.NOT_ACCEPTABLE,)),
+        (has_tag(method, notes), (problems.UNKNOWN_MEMBER,)),
+        (notes.get('paged'), (problems.UNKNOWN_POSITION,)),
+        (method == 'post', OF_KEYS),
+        (notes.get('conditional'), (problems.CHANGED_MEANWHILE,)),
+        (True, notes.get('problems', ())),
+    ]
+    found = {problem for applies, those in possible if applies for problem in those}
+    return [problem for problem in problems.PROBLEMS.values() if problem in found]
+
+
+def add_errors(operation: Json, possible: list[Problem]) -> None:
+    """A response for each status, which names the kinds that it stands for; all kinds in `x-problems`."""
+    described = {status: answer.get('description') for status, answer in operation['responses'].items()}
+    for status in sorted({problem.status for problem in possible}):
+        kinds = ', '.join(f'[{each.name}]({each.url})' for each in possible if each.status == status)
+        description = f'{described.get(str(status)) or DESCRIPTIONS[status]}\n\nKinds: {kinds}.'
+        reference = f'#/components/responses/{response_name(status)}'
+        operation['responses'][str(status)] = {'$ref': reference, 'description': description}
+    operation['x-problems'] = [problem.url for problem in possible]
+
+
+def parameters(method: str, notes: Json) -> list[Json]:
+    """Those that operations take alike."""
+    references = {
+        'IfNoneMatch': has_tag(method, notes),
+        'IfMatch': notes.get('conditional'),
+        'IdempotencyKey': method == 'post',
+        'Prefer': method in WRITES,
     }
-    return {'headers': headers.get(status, {}) | limit_headers(required=status == 429)}
+    taken = [{'$ref': f'#/components/parameters/{name}'} for name, is_taken in references.items() if is_taken]
+    return [fields_parameter(notes), *taken] if has_tag(method, notes) else taken
 
 
-def limit_headers(*, required: bool = False) -> Json:
-    """What limited answers tell, where the server limits."""
-    policy = header('RateLimit-Policy', 'How often within how many seconds.', TOKEN.policy, required=required)
-    left = header('RateLimit', 'How often still, and for how many seconds.', '"token";r=299;t=300', required=required)
-    return policy | left
+def fields_parameter(notes: Json) -> Json:
+    members = list(members_of(notes['response'])[0])
+    return {
+        'in': 'query',
+        'name': 'fields',
+        'description': 'The members that the answer is to have, or its items; all where nothing is said.',
+        'style': 'form',
+        'explode': False,
+        'schema': {
+            'type': 'array',
+            'items': {'type': 'string', 'enum': members},
+            'minItems': 1,
+            'maxItems': len(members),
+            'uniqueItems': True,
+        },
+        'example': members[:2],
+    }
 
 
-def header(name: str, description: str, example: str, *, required: bool = True) -> Json:
-    return {name: {'description': description, 'required': required, 'schema': {'type': 'string'}, 'example': example}}
+def add_part(content: Json, schemas: Json) -> None:
+    """The form that an answer has when `fields` asks for some of its members."""
+    whole = schemas[name_of(content[JSON])]
+    name = f'{name_of(content[JSON])}Part'
+    if 'items' in whole['properties']:
+        item = name_of({'schema': whole['properties']['items']['items']})
+        schemas[f'{item}Part'] = part_of(schemas[item])
+        items = {'type': 'array', 'items': {'$ref': f'#/components/schemas/{item}Part'}}
+        schemas[name] = {**whole, 'properties': whole['properties'] | {'items': items}}
+    else:
+        schemas[name] = part_of(whole)
+    content[PART] = {'schema': {'$ref': f'#/components/schemas/{name}'}}
+
+
+def part_of(schema: Json) -> Json:
+    return {name: value for name, value in schema.items() if name != 'required'} | {'minProperties': 1}
+
+
+def name_of(media: Json) -> str:
+    """The name of the schema that a media type refers to."""
+    return str(media['schema']['$ref'].rpartition('/')[2])
 
 
 def add_examples(operation: Json, schemas: Json) -> None:

@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from apifairy import arguments
-from apifairy import response as apifairy_response
-from flask import request
+from flask import Response, request
 
+from api.edge.answers import respond
+from api.edge.negotiation import demand_acceptable
 from api.edge.positions import opened, sealed
-from api.errors import ApiError
+from api.edge.sparse import asked_fields, wanted
+from api.edge.views import note
+from api.errors import NotFoundError
 from api.queries.query import AnyRow, Listing, Query
+from api.schemas.base import ResponseSchema
 from api.schemas.collections import CollectionSchema, PageRequestSchema
 
 DEEP = 1000
@@ -31,9 +35,13 @@ class Meta(NamedTuple):
 
 
 class Links(NamedTuple):
+    """first and last are in the header `Link` only."""
+
     self: str
     next: str | None
     prev: str | None
+    first: str
+    last: str
 
 
 class Collection(NamedTuple):
@@ -56,21 +64,38 @@ def paginated(
     """For views that return a listing: answers with the page that the query string asks for.
 
     Two statements: one counts, and finds out whether the collection exists (404); one reads the rows, just the members
-    that the item's schema has. asked_by: a schema with more members than a page's; the view is called with them.
+    that the item's schema has, or those of them that `fields` names. asked_by: a schema with more members than a
+    page's; the view is called with them.
     """
     instance = collection()
-    members = cast(Any, instance.fields['items']).schema.members
 
     def decorate(view: Callable[..., Listing]) -> Callable[..., Any]:
+        note(view, response=instance, status_code=200, description=None, paged=True)
+
         @wraps(view)
-        def page(asked: dict[str, Any], **kwargs: Any) -> tuple[Collection, int]:
+        def page(asked: dict[str, Any], **kwargs: Any) -> Response:
+            demand_acceptable()
+            shape = wanted(instance)
             place = {name: asked.pop(name) for name in PLACE if name in asked}
             base = base_url(**asked)
-            return collect(view(**asked, **kwargs), members, base, **place), 200
+            return respond_linked(shape, collect(view(**asked, **kwargs), item_members(shape), base, **place))
 
-        return cast(Callable[..., Any], arguments(asked_by)(apifairy_response(instance)(page)))
+        return cast(Callable[..., Any], arguments(asked_by)(page))
 
     return decorate
+
+
+def item_members(shape: ResponseSchema) -> tuple[str, ...]:
+    """The members that the items of a collection need to be dumped whole."""
+    return cast(tuple[str, ...], cast(Any, shape.fields['items']).schema.members)
+
+
+def respond_linked(shape: ResponseSchema, found: Any) -> Response:
+    """The answer for a page, with its links in a header, too (RFC 8288)."""
+    answer = respond(shape, shape.compiled(found), weak=True)
+    named = ((relation, getattr(found.links, relation)) for relation in ('first', 'prev', 'next', 'last'))
+    answer.headers['Link'] = ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url)
+    return answer
 
 
 def collect(
@@ -84,7 +109,7 @@ def collect(
 ) -> Collection:
     total = cast(Query, listing.total).scalar()
     if total is None:
-        raise ApiError(404)
+        raise NotFoundError
     meta = Meta(page, per_page, -(-total // per_page), total)
     if after is not None:
         found = behind(listing, members, per_page, opened(after))
@@ -92,7 +117,9 @@ def collect(
         found = ahead(listing, members, per_page, opened(before))
     else:
         return numbered(listing, members, base, meta)
-    return Collection(found.rows, meta, walked_links(found, base, meta))
+    first, last = ends(base, meta)
+    links = walked_links(found, base, meta)._replace(first=f'{first}&after=', last=f'{last}&before=')
+    return Collection(found.rows, meta, links)
 
 
 def numbered(listing: Listing, members: tuple[str, ...], base: str, meta: Meta) -> Collection:
@@ -119,6 +146,7 @@ def numbered_links(found: Page, base: str, meta: Meta) -> Links:
         url(base, meta, meta.page),
         url(base, meta, meta.page + 1) if found.more_behind else None,
         url(base, meta, last) if last else None,
+        *ends(base, meta),
     )
 
 
@@ -130,12 +158,21 @@ def walked_links(found: Page, base: str, meta: Meta) -> Links:
         url(base, meta, meta.page),
         url(base, meta, meta.page + 1) + f'&after={behind_last}' if found.more_behind else None,
         url(base, meta, max(1, meta.page - 1)) + f'&before={before_first}' if found.more_before else None,
+        *ends(base, meta),
     )
+
+
+def ends(base: str, meta: Meta) -> tuple[str, str]:
+    """The first and the last page."""
+    return url(base, meta, 1), url(base, meta, max(1, meta.total_pages))
 
 
 def base_url(**filters: str) -> str:
     """The URL of the request so far that something can be added to its query."""
-    return quote(request.path) + '?' + ''.join(f'{name}={quote(value)}&' for name, value in filters.items())
+    fields = asked_fields()
+    if fields is not None:
+        filters['fields'] = fields
+    return quote(request.path) + '?' + ''.join(f'{name}={quote(value, ",")}&' for name, value in filters.items())
 
 
 def url(base: str, meta: Meta, page: int) -> str:

@@ -12,6 +12,7 @@ from flask import request
 
 from api.errors import ApiError
 from api.extensions import keyring
+from api.problems import UNKNOWN_POSITION
 
 PURPOSE = 'position'
 MAC_BYTES = 8
@@ -35,7 +36,7 @@ def opened(text: str) -> int | None:
     # Base64 has several ways to write some bytes, of which one was given out.
     if encode(raw) == text and any(hmac.compare_digest(signature, each) for each in signatures(value)):
         return int.from_bytes(value, 'big')
-    raise ApiError(400, 'this position was never given out for this collection')
+    raise ApiError(UNKNOWN_POSITION)
 
 
 def encode(raw: bytes) -> str:

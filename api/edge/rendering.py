@@ -1,74 +1,29 @@
-"""Answers: what views return becomes JSON, what is raised becomes an error in the form that the client likes best."""
+"""Errors: whatever is raised becomes an answer in the form that the client likes best."""
 
 import logging
-from collections.abc import Callable
-from functools import wraps
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from apifairy import response as apifairy_response
 from apifairy.exceptions import ValidationError
 from flask import Flask, Response, current_app, render_template, request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.edge.auth import challenge
+from api.edge.negotiation import PROBLEM, prefers_html, prefers_problem
 from api.errors import ApiError
-from api.queries.query import Query
-from api.schemas.base import ResponseSchema, json_response
+from api.problems import BAD_REQUEST, BY_STATUS, INTERNAL_ERROR, INVALID_FIELDS, UNAVAILABLE
+from api.schemas.base import json_response
 from api.schemas.errors import ErrorSchema, ProblemSchema
 
-PROBLEM = 'application/problem+json'
 SECONDS_UNTIL_RETRY = 5
 PAGES = {HTTPStatus.NOT_FOUND: '404.html', HTTPStatus.INTERNAL_SERVER_ERROR: '500.html'}
 
-NO_CONTENT = '', 204
-
 log = logging.getLogger(__name__)
 error_schema, problem_schema = ErrorSchema(), ProblemSchema()
-
-
-def response(
-    schema: type[ResponseSchema], status_code: int = 200
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """APIFairy's `response` for views that return a query: it is run for just the members that the schema has.
-
-    No row is 404. A 201 says with `Location` where the new resource is: at its `self` link.
-    """
-    instance = schema()
-
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
-        def fetch(*args: Any, **kwargs: Any) -> Any:
-            answer = view(*args, **kwargs)
-            record = one(answer, instance.members) if isinstance(answer, Query) else answer
-            created = status_code == HTTPStatus.CREATED
-            headers = {'Location': instance.compiled(record)['_links']['self']} if created else {}
-            # With the status, because APIFairy takes a lone tuple, which a row is, for such a triple.
-            return record, status_code, headers
-
-        return cast(Callable[..., Any], apifairy_response(instance, status_code)(fetch))
-
-    return decorate
-
-
-def found(query: Query) -> tuple[str, int]:
-    """204 where the query has a row, else 404."""
-    if query.first() is None:
-        raise ApiError(404)
-    return NO_CONTENT
-
-
-def one(query: Query, members: tuple[str, ...]) -> Any:
-    """The query's row, or 404."""
-    row = query.only(members).first()
-    if row is None:
-        raise ApiError(404)
-    return row
 
 
 def render_errors(app: Flask) -> None:
@@ -86,12 +41,13 @@ def from_http(error: HTTPException) -> ApiError:
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers['Allow'] = ', '.join(sorted(error.valid_methods or ()))
-    return ApiError(error.code or 500, headers=headers)
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    return ApiError(BY_STATUS.get(status, BAD_REQUEST if status < 500 else INTERNAL_ERROR), headers=headers)
 
 
 def from_schema(error: ValidationError) -> ApiError:
     errors = {field: texts_of(messages) for location in error.messages.values() for field, messages in location.items()}
-    return ApiError(400, 'the request does not fit its schema', errors)
+    return ApiError(INVALID_FIELDS, errors=errors)
 
 
 def texts_of(messages: Any) -> list[str]:
@@ -103,14 +59,14 @@ def texts_of(messages: Any) -> list[str]:
 
 def from_database(error: Exception) -> ApiError:
     log.error('database unavailable', exc_info=error)
-    return ApiError(503, headers={'Retry-After': str(SECONDS_UNTIL_RETRY)})
+    return ApiError(UNAVAILABLE, headers={'Retry-After': str(SECONDS_UNTIL_RETRY)})
 
 
 def from_bug(error: Exception) -> ApiError:
     if current_app.debug:
         raise error
     log.error('unhandled exception', exc_info=error)
-    return ApiError(500)
+    return ApiError(INTERNAL_ERROR)
 
 
 def render(error: ApiError) -> Response:
@@ -126,28 +82,8 @@ def render(error: ApiError) -> Response:
     answer.headers.update(error.headers)
     if error.status == HTTPStatus.UNAUTHORIZED:
         answer.headers['WWW-Authenticate'] = challenge()
-    answer.vary.add('Accept')
+    answer.headers.add('Link', f'<{error.problem.url}>; rel="help"')
     return answer
-
-
-def prefers_html() -> bool:
-    accept = accepted()
-    return accept.quality('text/html') > max(accept.quality('application/json'), named_problem_quality())
-
-
-def prefers_problem() -> bool:
-    named = named_problem_quality()
-    return named > 0 and named >= accepted().quality('application/json')
-
-
-def accepted() -> MIMEAccept:
-    """What the client accepts; parameters of media types (`; charset=utf-8`) make no difference to us."""
-    return MIMEAccept([(value.partition(';')[0].strip(), quality) for value, quality in request.accept_mimetypes])
-
-
-def named_problem_quality() -> float:
-    """How much the client likes problem details; 0 where it does not name them, a wildcard is not enough."""
-    return max((quality for value, quality in accepted() if value.lower() == PROBLEM), default=0)
 
 
 def as_error(error: ApiError) -> dict[str, Any]:
@@ -162,7 +98,7 @@ def as_problem(error: ApiError, instance: str) -> dict[str, Any]:
         for text in texts
     ]
     body = {
-        'type': 'about:blank',
+        'type': error.problem.url,
         'title': HTTP_STATUS_CODES[error.status],
         'status': int(error.status),
         'detail': error.message,

@@ -9,11 +9,14 @@ from functools import wraps
 from typing import Any, NamedTuple, cast
 
 from apifairy import arguments
-from apifairy import response as apifairy_response
+from flask import Response
 
-from api.edge.paging import Links, Page, ahead, base_url, behind
+from api.edge.negotiation import demand_acceptable
+from api.edge.paging import Links, Page, ahead, base_url, behind, item_members, respond_linked
 from api.edge.positions import opened, sealed
-from api.errors import ApiError
+from api.edge.sparse import wanted
+from api.edge.views import note
+from api.errors import NotFoundError
 from api.queries.query import AnyRow, Listing
 from api.schemas.collections import TimelineRequestSchema, TimelineSchema
 
@@ -36,14 +39,17 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]],
     One statement reads the rows; one more before it, if the listing has a query for that, finds out whether it exists.
     """
     instance = schema()
-    members = cast(Any, instance.fields['items']).schema.members
 
     def decorate(view: Callable[..., Listing]) -> Callable[..., Any]:
-        @wraps(view)
-        def page(asked: dict[str, Any], **kwargs: Any) -> tuple[Timeline, int]:
-            return read(view(**kwargs), members, **asked), 200
+        note(view, response=instance, status_code=200, description=None, paged=True)
 
-        return cast(Callable[..., Any], arguments(TimelineRequestSchema)(apifairy_response(instance)(page)))
+        @wraps(view)
+        def page(asked: dict[str, Any], **kwargs: Any) -> Response:
+            demand_acceptable()
+            shape = wanted(instance)
+            return respond_linked(shape, read(view(**kwargs), item_members(shape), **asked))
+
+        return cast(Callable[..., Any], arguments(TimelineRequestSchema)(page))
 
     return decorate
 
@@ -52,7 +58,7 @@ def read(
     listing: Listing, members: tuple[str, ...], per_page: int, after: str | None = None, before: str | None = None
 ) -> Timeline:
     if listing.total and listing.total.scalar() is None:
-        raise ApiError(404)
+        raise NotFoundError
     if before is not None and after is None:
         position = opened(before)
         found = ahead(listing, members, per_page, position)
@@ -64,13 +70,14 @@ def read(
 
 
 def links(listing: Listing, found: Page, first: int, last: int, base: str) -> Links:
-    """self, next and prev."""
     more_behind = found.more_behind or not listing.descending
     more_before = found.more_before or listing.descending
     return Links(
         base,
         f'{base}&after={sealed(last)}' if more_behind else None,
         f'{base}&before={sealed(first)}' if more_before else None,
+        base,
+        f'{base}&before=',
     )
 
 

@@ -1,13 +1,14 @@
 """Where transactions begin and end.
 
 What a request reads with a safe method it reads without a transaction. What it writes with another method is committed
-here, once, when the view has returned; whatever is raised rolls it back.
+here, once, when the view has returned; whatever is raised rolls it back, and so does `Prefer: dry-run`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -15,6 +16,9 @@ from api.database import reader_of
 from api.extensions import db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
+DRY_RUN = 'dry-run'
+# A preference is a word, perhaps with a value or parameters (RFC 7240).
+DRY_RUN_PREFERRED = re.compile(r'(^|,)\s*dry-run\s*($|[,;=])', re.IGNORECASE)
 
 
 class TransactionalFlask(Flask):
@@ -22,11 +26,31 @@ class TransactionalFlask(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         read_only = request.method in SAFE_METHODS
-        db.session.info['read_only'] = read_only
+        db.session.info.update(read_only=read_only, snapshot=False)
         answer = super().dispatch_request()
-        if not read_only:
+        if is_dry_run():
+            db.session.rollback()
+        elif not read_only:
             db.session.commit()
         return answer
+
+
+def is_dry_run() -> bool:
+    """Whether a write is to be tried out only: everything is done, and nothing kept."""
+    preferred = request.headers.get('Prefer')
+    return (
+        preferred is not None and request.method not in SAFE_METHODS and DRY_RUN_PREFERRED.search(preferred) is not None
+    )
+
+
+def confirm_dry_runs(app: Flask) -> None:
+    app.after_request(confirm)
+
+
+def confirm(answer: Response) -> Response:
+    if is_dry_run():
+        answer.headers['Preference-Applied'] = DRY_RUN
+    return answer
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from api.extensions import db
 AnyRow = Row[*tuple[Any, ...]]
 Rows = CursorResult[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
+# Clients choose members, and there are many ways to choose.
+MOST_DERIVED = 256
+
 Order = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
@@ -30,10 +33,13 @@ class Prepared:
     _derived: dict[Hashable, 'Prepared'] = field(default_factory=dict)
 
     def derive(self, key: Hashable, make: Callable[[AnySelect], AnySelect]) -> 'Prepared':
-        """`make(select)`, prepared; made once for each key."""
-        if key not in self._derived:
-            self._derived[key] = Prepared(make(self.select))
-        return self._derived[key]
+        """`make(select)`, prepared; made once for each key, as long as there are not very many."""
+        derived = self._derived.get(key)
+        if derived is None:
+            if len(self._derived) >= MOST_DERIVED:
+                self._derived.clear()
+            derived = self._derived[key] = Prepared(make(self.select))
+        return derived
 
     def only(self, members: tuple[str, ...]) -> 'Prepared':
         """The same rows with just these members, as far as the select has them."""

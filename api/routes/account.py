@@ -7,11 +7,13 @@ from flask import Blueprint
 
 from api.actions.passwords import change_password, check_reset, request_reset, reset_password
 from api.actions.users import request_verification, verify_email
+from api.edge.answers import NO_CONTENT, response
 from api.edge.auth import confirm_password, current_user, token_auth
 from api.edge.export import Part, exported
 from api.edge.limits import EXPORT, PASSWORD, RESET, RESETS, VERIFICATION, limited
-from api.edge.rendering import NO_CONTENT, response
 from api.edge.transaction import reading
+from api.edge.views import fails
+from api.problems import STALE_LINK, WRONG_PASSWORD
 from api.queries.posts import liked_by, posts_by, versions_of
 from api.queries.query import AnyRow
 from api.queries.tokens import personal_tokens
@@ -31,6 +33,7 @@ account = Blueprint('account', __name__, url_prefix='/api')
 @authenticate(token_auth, role='account:manage')
 @limited(PASSWORD)
 @body(PasswordChangeSchema)
+@fails(WRONG_PASSWORD)
 def change(change: dict[str, Any]) -> tuple[str, int]:
     """Change your password
 
@@ -63,6 +66,7 @@ def request(asked: dict[str, Any]) -> dict[str, str]:
 
 @account.put('/password-resets')
 @body(ResetSchema)
+@fails(STALE_LINK)
 def reset(wanted: dict[str, Any]) -> tuple[str, int]:
     """Reset your password
 
@@ -89,6 +93,7 @@ def ask() -> dict[str, str]:
 
 @account.put('/email-verifications')
 @body(VerificationSchema)
+@fails(STALE_LINK)
 def verify(shown: dict[str, Any]) -> tuple[str, int]:
     """Verify an address
 

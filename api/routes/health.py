@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from api.edge.rendering import response
+from api.edge.answers import response
 from api.queries.health import database_answer
 from api.schemas.health import HealthSchema
 

@@ -6,9 +6,11 @@ from apifairy import arguments, authenticate, other_responses
 from flask import Blueprint
 
 from api.actions.follows import follow_user, unfollow_user
+from api.edge.answers import NO_CONTENT, found, response
 from api.edge.auth import current_user, token_auth
-from api.edge.rendering import NO_CONTENT, found, response
 from api.edge.timelines import timeline
+from api.edge.views import fails
+from api.problems import FOLLOWING_ONESELF
 from api.queries.feed import feed_of
 from api.queries.follows import is_followed, relationships
 from api.queries.query import Listing, Query
@@ -67,7 +69,7 @@ def following(id: int) -> tuple[str, int]:
 
 @me.put('/me/following/<int:id>')
 @authenticate(token_auth, role='follows:write')
-@other_responses({400: 'It is yourself.'})
+@fails(FOLLOWING_ONESELF)
 def follow(id: int) -> tuple[str, int]:
     """Follow a user
 
@@ -79,7 +81,7 @@ def follow(id: int) -> tuple[str, int]:
 
 @me.delete('/me/following/<int:id>')
 @authenticate(token_auth, role='follows:write')
-@other_responses({400: 'It is yourself.'})
+@fails(FOLLOWING_ONESELF)
 def unfollow(id: int) -> tuple[str, int]:
     """Follow a user no more
 

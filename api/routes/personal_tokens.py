@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from apifairy import authenticate, body, other_responses
+from apifairy import authenticate, body
 from flask import Blueprint
 
 from api.actions.tokens import change_personal_token, make_personal_token, revoke_personal_tokens
+from api.edge.answers import NO_CONTENT, response
 from api.edge.auth import current_user, token_auth
 from api.edge.bodies import MERGE_PATCH
+from api.edge.conditional import conditional
 from api.edge.paging import paginated
-from api.edge.rendering import NO_CONTENT, response
+from api.edge.views import fails
+from api.problems import TOO_MANY_TOKENS, WIDENED_TOKEN
 from api.queries.query import Listing, Query
 from api.queries.tokens import get_personal_token, personal_tokens
 from api.schemas.tokens import (
@@ -27,7 +30,7 @@ personal = Blueprint('personal', __name__, url_prefix='/api/me/tokens')
 @authenticate(token_auth, role='tokens:manage')
 @body(NewPersonalTokenSchema)
 @response(MadeTokenSchema, 201)
-@other_responses({409: 'You have as many as one may have.'})
+@fails(TOO_MANY_TOKENS)
 def create(wanted: dict[str, Any]) -> dict[str, Any]:
     """Make a personal access token
 
@@ -62,6 +65,8 @@ def show(id: int) -> Query:
 @authenticate(token_auth, role='tokens:manage')
 @body(PersonalTokenChangesSchema, 'merge_patch', MERGE_PATCH)
 @response(PersonalTokenSchema)
+@fails(WIDENED_TOKEN)
+@conditional
 def patch(changes: dict[str, Any], id: int) -> Query:
     """Rename or narrow a personal access token
 
@@ -73,6 +78,7 @@ def patch(changes: dict[str, Any], id: int) -> Query:
 
 @personal.delete('/<int:id>')
 @authenticate(token_auth, role='tokens:manage')
+@conditional
 def delete(id: int) -> tuple[str, int]:
     """Revoke a personal access token
 

@@ -7,11 +7,14 @@ from flask import Blueprint
 
 from api.actions.likes import like_post, unlike_post
 from api.actions.posts import delete_post, edit_post, write_post
+from api.edge.answers import NO_CONTENT, found, response
 from api.edge.auth import current_user, own_post, token_auth, verified
 from api.edge.bodies import MERGE_PATCH
+from api.edge.conditional import conditional
 from api.edge.paging import paginated
-from api.edge.rendering import NO_CONTENT, found, response
 from api.edge.timelines import timeline
+from api.edge.views import fails
+from api.problems import NOTHING_TO_REPLY_TO
 from api.queries.posts import all_posts, get_post, is_liked, replies_to, thread_of, versions_of, who_likes
 from api.queries.query import Listing, Query
 from api.schemas.posts import (
@@ -31,7 +34,7 @@ posts = Blueprint('posts', __name__, url_prefix='/api/posts')
 @verified
 @body(NewPostSchema)
 @response(PostSchema, 201)
-@other_responses({403: 'Your e-mail address is to be verified first, where the server demands it.'})
+@fails(NOTHING_TO_REPLY_TO)
 def create(post: dict[str, Any]) -> dict[str, Any]:
     """Write a post
 
@@ -67,7 +70,7 @@ def show(id: int) -> Query:
 @own_post
 @body(PostChangesSchema)
 @response(PostSchema)
-@other_responses({403: 'Not your post.'})
+@conditional
 def update(changes: dict[str, Any], id: int) -> Query:
     """Change your post
 
@@ -82,7 +85,7 @@ def update(changes: dict[str, Any], id: int) -> Query:
 @own_post
 @body(PostChangesSchema, 'merge_patch', MERGE_PATCH)
 @response(PostSchema)
-@other_responses({403: 'Not your post.'})
+@conditional
 def patch(changes: dict[str, Any], id: int) -> Query:
     """Change your post by a merge patch
 
@@ -95,7 +98,7 @@ def patch(changes: dict[str, Any], id: int) -> Query:
 @posts.delete('/<int:id>')
 @authenticate(token_auth, role='posts:write')
 @own_post
-@other_responses({403: 'Not your post.'})
+@conditional
 def delete(id: int) -> tuple[str, int]:
     """Delete your post
 

@@ -5,9 +5,9 @@ from flask import Blueprint
 
 from api import scopes
 from api.actions.tokens import IssuedToken, issue_token, revoke_token
+from api.edge.answers import NO_CONTENT, response
 from api.edge.auth import basic_auth, current_user, token_auth
 from api.edge.limits import LOG_IN, PASSWORD, limited
-from api.edge.rendering import NO_CONTENT, response
 from api.queries.query import Query
 from api.queries.tokens import get_token
 from api.schemas.tokens import CallingTokenSchema, TokenSchema

@@ -7,12 +7,15 @@ from flask import Blueprint
 
 from api.actions.leaving import leave
 from api.actions.users import change_account, register_user
+from api.edge.answers import NO_CONTENT, response
 from api.edge.auth import confirm_password, current_user, own_account, token_auth
 from api.edge.bodies import MERGE_PATCH
+from api.edge.conditional import conditional
 from api.edge.limits import NEW_ADDRESS, PASSWORD, REGISTRATION, limited
 from api.edge.paging import paginated
-from api.edge.rendering import NO_CONTENT, response
 from api.edge.timelines import timeline
+from api.edge.views import fails
+from api.problems import EMAIL_TAKEN, MISSING_FIELDS, USERNAME_TAKEN, WRONG_PASSWORD
 from api.queries.posts import liked_by, posts_by
 from api.queries.query import Listing, Query
 from api.queries.users import all_users, folded, followed_by, followers_of, get_own_user, get_user, users_named
@@ -35,6 +38,7 @@ users = Blueprint('users', __name__, url_prefix='/api/users')
 @limited(REGISTRATION)
 @body(NewUserSchema)
 @response(UserSchema, 201)
+@fails(MISSING_FIELDS, USERNAME_TAKEN, EMAIL_TAKEN)
 def create(registration: dict[str, Any]) -> Query:
     """Register a user
 
@@ -73,7 +77,8 @@ def show(id: int) -> Query:
 @body(UserChangesSchema)
 @limited(NEW_ADDRESS)
 @response(OwnUserSchema)
-@other_responses({403: 'Not your account.'})
+@fails(USERNAME_TAKEN, EMAIL_TAKEN)
+@conditional
 def update(changes: dict[str, Any], id: int) -> Query:
     """Change your account
 
@@ -91,7 +96,8 @@ def update(changes: dict[str, Any], id: int) -> Query:
 @body(UserChangesSchema, 'merge_patch', MERGE_PATCH)
 @limited(NEW_ADDRESS)
 @response(OwnUserSchema)
-@other_responses({403: 'Not your account.'})
+@fails(USERNAME_TAKEN, EMAIL_TAKEN)
+@conditional
 def patch(changes: dict[str, Any], id: int) -> Query:
     """Change your account by a merge patch
 
@@ -106,7 +112,8 @@ def patch(changes: dict[str, Any], id: int) -> Query:
 @own_account
 @limited(PASSWORD)
 @body(LeavingSchema)
-@other_responses({403: 'Not your account.'})
+@fails(WRONG_PASSWORD)
+@conditional
 def delete(leaving: dict[str, Any], id: int) -> tuple[str, int]:
     """Delete your account
 

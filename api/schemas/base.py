@@ -85,7 +85,18 @@ class RequestSchema(Schema):
 
 
 class ResponseSchema(Schema):
-    """The base of the schemas for answers: each declared member is always there, unless it says `optional=True`."""
+    """The base of the schemas for answers: each declared member is always there, unless it says `optional`.
+
+    One that says `volatile` changes with what others do, or with reading.
+    """
+
+    @cached_property
+    def steady(self) -> tuple[str, ...]:
+        """The members, by their names in answers, whose change is a change of the thing; none if all are such."""
+        kept = {name: field for name, field in self.dump_fields.items() if not field.metadata.get('volatile')}
+        if len(kept) == len(self.dump_fields):
+            return ()
+        return tuple(field.data_key or name for name, field in kept.items() if not isinstance(field, FromRecord))
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = not field_obj.metadata.get('optional')

@@ -13,7 +13,7 @@ from api.schemas.links import Links
 from api.schemas.users import AVATAR
 
 ID: dict[str, Any] = {'format': 'int64', 'minimum': 1, 'examples': [123]}
-COUNT: dict[str, Any] = {'format': 'int64', 'minimum': 0, 'examples': [3]}
+COUNT: dict[str, Any] = {'format': 'int64', 'minimum': 0, 'examples': [3], 'volatile': True}
 MOMENT: dict[str, Any] = {'examples': ['2021-06-20T15:04:27+00:00']}
 TEXT: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
 
@@ -41,7 +41,7 @@ class PostSchema(ResponseSchema):
     edited_at = auto_field(metadata={'description': 'Null where it never was.', **MOMENT})
     like_count = auto_field(metadata=COUNT)
     reply_count = auto_field(metadata=COUNT)
-    liked = fields.Boolean(metadata={'description': 'Whether you like it.', 'examples': [False]})
+    liked = fields.Boolean(metadata={'description': 'Whether you like it.', 'examples': [False], 'volatile': True})
     author = Embedded(AuthorSchema, prefix='author_')
     links = Links(
         'PostLinks',

@@ -20,9 +20,11 @@ EXAMPLE = ['posts:read', 'posts:write']
 class ScopeList(fields.List[Any]):
     """Scopes, which are words in the database and a list for clients."""
 
-    def __init__(self, *, description: str, **kwargs: Any):
+    def __init__(self, *, description: str, volatile: bool = False, **kwargs: Any):
         scope = fields.String(validate=validate.OneOf(SCOPES))
-        super().__init__(scope, metadata={'description': description, 'examples': [EXAMPLE]}, **kwargs)
+        super().__init__(
+            scope, metadata={'description': description, 'examples': [EXAMPLE], 'volatile': volatile}, **kwargs
+        )
 
     def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
         return list(SCOPES) if value is None else value.split()
@@ -63,9 +65,11 @@ class PersonalTokenSchema(ResponseSchema):
     id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [17]})
     name: Any = auto_field(allow_none=False, metadata={'examples': ['nightly backup']})
     scopes = ScopeList(description='What it may do.')
-    used_scopes = ScopeList(description='What it has done so far.')
+    used_scopes = ScopeList(description='What it has done so far.', volatile=True)
     created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
-    last_used_at = auto_field(metadata={'description': 'To the minute.', 'examples': ['2021-06-21T04:00:12+00:00']})
+    last_used_at = auto_field(
+        metadata={'description': 'To the minute.', 'examples': ['2021-06-21T04:00:12+00:00'], 'volatile': True}
+    )
     expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
     links = Links('PersonalTokenLinks', self='/api/me/tokens/{id}')
 

@@ -1,0 +1,81 @@
+"""Answers: what views return becomes JSON, in the one form and with the headers that all answers have."""
+
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Response, request
+
+from api.edge.conditional import entity_tag
+from api.edge.idempotency import once
+from api.edge.negotiation import JSON, PART, demand_acceptable
+from api.edge.sparse import wanted
+from api.edge.views import note
+from api.errors import NotFoundError
+from api.queries.query import Query
+from api.schemas.base import ResponseSchema
+
+NO_CONTENT = '', 204
+
+
+def response(
+    schema: type[ResponseSchema], status_code: int = 200
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """For views that return a query, which is run for just the members that the schema has, or something to dump.
+
+    No row is 404. A 201 says with `Location` where the new resource is: at its `self` link. A GET takes `fields` and
+    has a strong `ETag`; a POST takes an `Idempotency-Key`.
+    """
+    instance = schema()
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
+        def represent(**kwargs: Any) -> Any:
+            return dump(instance, view(**kwargs))
+
+        note(view, response=instance, status_code=status_code, description=None, represent=represent)
+
+        def answer(*args: Any, **kwargs: Any) -> Response:
+            shape = wanted(instance)
+            return respond(shape, dump(shape, view(*args, **kwargs)), status_code)
+
+        @wraps(view)
+        def answer_acceptably(*args: Any, **kwargs: Any) -> Response:
+            demand_acceptable()
+            return once(lambda: answer(*args, **kwargs)) if request.method == 'POST' else answer(*args, **kwargs)
+
+        return answer_acceptably
+
+    return decorate
+
+
+def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200, *, weak: bool = False) -> Response:
+    """weak: whether its `ETag` is one, as of collections."""
+    body = orjson.dumps(dumped)
+    answer = Response(body, status_code, mimetype=JSON if shape.only is None else PART)
+    if status_code == HTTPStatus.CREATED:
+        answer.headers['Location'] = dumped['_links']['self']
+    elif status_code == HTTPStatus.OK and request.method in ('GET', 'HEAD', 'PATCH'):
+        answer.headers['ETag'] = entity_tag(shape, dumped, body, weak=weak)
+    return answer
+
+
+def dump(shape: ResponseSchema, answer: Any) -> Any:
+    """What the view's answer is to clients."""
+    return shape.compiled(one(answer, shape.members) if isinstance(answer, Query) else answer)
+
+
+def found(query: Query) -> tuple[str, int]:
+    """204 where the query has a row, else 404."""
+    if query.first() is None:
+        raise NotFoundError
+    return NO_CONTENT
+
+
+def one(query: Query, members: tuple[str, ...]) -> Any:
+    """The query's row, or 404."""
+    row = query.only(members).first()
+    if row is None:
+        raise NotFoundError
+    return row

@@ -1,0 +1,156 @@
+"""The parts of the document that operations share: errors, headers, and parameters of headers."""
+
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from werkzeug.http import HTTP_STATUS_CODES
+
+from api.edge.bodies import MERGE_PATCH
+from api.edge.headers import ONE_YEAR, SECURITY
+from api.edge.idempotency import KEY, REPLAYED
+from api.edge.limits import TOKEN
+from api.edge.negotiation import PROBLEM
+from api.edge.rendering import PAGES, as_error, as_problem
+from api.edge.transaction import DRY_RUN
+from api.errors import ApiError
+from api.problems import INVALID_FIELDS, PROBLEMS
+from api.schemas.errors import ErrorSchema, ProblemSchema
+
+Json = dict[str, Any]
+
+DESCRIPTIONS = {
+    304: 'You have it as it is.',
+    400: 'The request does not fit.',
+    401: 'No credentials, or none that work.',
+    403: 'Not permitted.',
+    404: 'There is no such thing.',
+    405: 'The URL exists, but not for this method.',
+    406: 'You accept no form that there is.',
+    409: 'Not as things are.',
+    412: 'It has changed.',
+    413: 'The body is too large.',
+    415: 'The body is of another media type.',
+    422: 'The key belongs to another request.',
+    429: 'Too often. Try again later.',
+    500: 'A fault of ours.',
+    503: 'Out of order for a moment. Try again.',
+}
+ERRORS = [status for status in DESCRIPTIONS if status >= 400]
+CORS = ('Access-Control-Allow-Origin', 'Access-Control-Expose-Headers')
+TAG = '"1f0c9e1a2b3c4d5e6f708192-8a7b6c5d4e3f2a1b0c9d8e7f"'
+
+# name: what it says, an example, and whether an answer that declares it always has it
+HEADERS: dict[str, tuple[str, str, bool]] = {
+    **{name: ('For browsers.', value, True) for name, value in SECURITY.items()},
+    'Strict-Transport-Security': ('For browsers, over HTTPS.', f'max-age={ONE_YEAR}', False),
+    'Access-Control-Allow-Origin': ('The origin that asks, where the server allows it.', 'https://app.example', False),
+    'Access-Control-Expose-Headers': ('What scripts of that origin may read.', 'ETag, Link, Location', False),
+    'Cache-Control': ('What caches may do with it.', 'private, no-cache', True),
+    'Vary': ('What it depends on beside the URL.', 'Accept, Authorization', True),
+    'X-Request-ID': ('By which its line in the logs is found.', '5e6f708192a3b4c5', True),
+    'RateLimit-Policy': ('How often within how many seconds, where the server limits.', TOKEN.policy, False),
+    'RateLimit': ('How often still, and for how many seconds.', '"token";r=299;t=300', False),
+    'ETag': ('For `If-None-Match`, and `If-Match` where the operation takes it.', TAG, True),
+    'Link': ('The pages `first`, `prev`, `next` and `last` (RFC 8288).', '</api/users?page=2>; rel="next"', True),
+    'Help': ('`help` leads to the kind of failure.', '</problems/not-found>; rel="help"', True),
+    'Location': ('The URL of the new resource.', '/api/users/123', True),
+    'Content-Disposition': ('The name to keep it under.', 'attachment; filename="microblog.jsonl"', True),
+    REPLAYED: ('`true` where the answer is that of an earlier request with the key.', 'true', False),
+    'Preference-Applied': ('`dry-run` where nothing was kept.', DRY_RUN, False),
+    'WWW-Authenticate': ('How to authenticate.', 'Bearer realm="Authentication Required"', True),
+    'Scope': ('What the token lacks.', 'Bearer error="insufficient_scope", scope="posts:write"', False),
+    'Allow': ('The methods that there are.', 'GET, HEAD, OPTIONS', True),
+    'Accept-Patch': ('The media type of a patch, where the request was one.', MERGE_PATCH, False),
+    'Retry-After': ('After how many seconds to try again.', '120', True),
+    'Retry-Soon': ('After how many seconds to try again, where it is that.', '1', False),
+}
+# Headers that say one thing here and another there are two components.
+SENT_AS = {'Help': 'Link', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
+EVERYWHERE = (*SECURITY, 'Strict-Transport-Security', *CORS, 'Cache-Control', 'Vary', 'X-Request-ID')
+LIMITED = ('RateLimit-Policy', 'RateLimit')
+OF_ERRORS = {
+    401: ('WWW-Authenticate',),
+    403: ('Scope',),
+    405: ('Allow',),
+    409: ('Retry-Soon',),
+    415: ('Accept-Patch',),
+    429: ('Retry-After',),
+    503: ('Retry-After',),
+}
+PARAMETERS: dict[str, tuple[str, str, str, Json]] = {
+    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', TAG, {'maxLength': 1024}),
+    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', TAG, {'maxLength': 1024}),
+    'IdempotencyKey': (
+        KEY,
+        'Of your making, another for each request. Sent again with it, within 24 hours, the request is answered '
+        'as the first time and not done twice.',
+        '8e03978e-40d5-43e8-bc93-6894a57f9324',
+        {'pattern': r'^"?[\x21\x23-\x7e]{1,255}"?$', 'maxLength': 257},
+    ),
+    'Prefer': (
+        'Prefer',
+        'With `dry-run` everything is done but kept: the answer is what it would be.',
+        DRY_RUN,
+        {'enum': [DRY_RUN]},
+    ),
+}
+
+
+def components() -> Json:
+    return {
+        'schemas': error_schemas(),
+        'headers': {name: header(*said) for name, said in HEADERS.items()},
+        'parameters': {name: parameter(*said) for name, said in PARAMETERS.items()},
+        'responses': {
+            'NotModified': not_modified(),
+            'PageNotModified': not_modified('Link'),
+            **{response_name(status): error_response(status) for status in ERRORS},
+        },
+    }
+
+
+def header(description: str, example: str, required: bool) -> Json:
+    return {'description': description, 'required': required, 'schema': {'type': 'string'}, 'example': example}
+
+
+def parameter(name: str, description: str, example: str, schema: Json) -> Json:
+    schema = {'type': 'string', **schema}
+    return {'in': 'header', 'name': name, 'description': description, 'schema': schema, 'example': example}
+
+
+def headers(*names: str) -> Json:
+    """References to the headers of an answer, by the names under which they are sent."""
+    return {SENT_AS.get(name, name): {'$ref': f'#/components/headers/{name}'} for name in (*EVERYWHERE, *names)}
+
+
+def not_modified(*names: str) -> Json:
+    return {'description': DESCRIPTIONS[304], 'headers': headers('ETag', *names, *LIMITED)}
+
+
+def error_response(status: int) -> Json:
+    problem = INVALID_FIELDS if status == 400 else next(each for each in PROBLEMS.values() if each.status == status)
+    errors = {'email': ['Longer than maximum length 120.']} if problem == INVALID_FIELDS else None
+    error = ApiError(problem, errors=errors)
+    content: Json = {
+        'application/json': {'schema': {'$ref': '#/components/schemas/Error'}, 'example': as_error(error)},
+        PROBLEM: {'schema': {'$ref': '#/components/schemas/Problem'}, 'example': as_problem(error, '/api/users')},
+    }
+    if status in PAGES:
+        content['text/html'] = {'schema': {'type': 'string'}}
+    names = ('Help', 'Preference-Applied', *LIMITED, *OF_ERRORS.get(status, ()))
+    return {'description': DESCRIPTIONS[status], 'content': content, 'headers': headers(*names)}
+
+
+def response_name(status: int) -> str:
+    """404 gives NotFound."""
+    return ''.join(word for word in HTTP_STATUS_CODES[status].title() if word.isalpha())
+
+
+def error_schemas() -> Json:
+    plugin = MarshmallowPlugin(schema_name_resolver=lambda schema: type(schema).__name__.removesuffix('Schema'))
+    spec = APISpec('', '', '3.1.0', plugins=[plugin])
+    for schema in (ErrorSchema, ProblemSchema):
+        spec.components.schema(schema.__name__.removesuffix('Schema'), schema=schema)
+    schemas: Json = spec.to_dict()['components']['schemas']
+    return schemas

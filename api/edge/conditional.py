@@ -1,0 +1,89 @@
+"""Conditional requests (RFC 9110): `ETag`, `If-None-Match`, `If-Match`.
+
+A strong tag is made of the bytes of the answer, so it is the same whatever token asks. Before that part it may have
+another, of the members that their owner changes: `If-Match` is about these alone, because what else an answer shows
+(counts, when somebody was last seen) changes with every reader.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.routing import MapAdapter
+
+from api.edge.views import note, notes_of
+from api.errors import ApiError
+from api.extensions import db
+from api.problems import CHANGED_MEANWHILE
+from api.schemas.base import ResponseSchema
+
+DIGEST_BYTES = 12
+SERIALIZATION_FAILURE = '40001'
+MOST_ATTEMPTS = 10
+
+
+def entity_tag(shape: ResponseSchema, dumped: Any, body: bytes, *, weak: bool = False) -> str:
+    """The `ETag` of an answer. weak: for what is not worth a second part, and never named in `If-Match`."""
+    if weak:
+        return f'W/"{digest(body)}"'
+    return f'"{state(shape, dumped)}-{digest(body)}"' if shape.steady else f'"{digest(body)}"'
+
+
+def state(shape: ResponseSchema, dumped: Any) -> str:
+    return digest(orjson.dumps([dumped.get(member) for member in shape.steady]))
+
+
+def digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def answer_conditions(app: Flask) -> None:
+    app.after_request(answer_unchanged)
+
+
+def answer_unchanged(answer: Response) -> Response:
+    """304 where the client has it as it is."""
+    if 'If-None-Match' in request.headers and 'ETag' in answer.headers and answer.status_code == 200:
+        answer.make_conditional(request)
+    return answer
+
+
+def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
+    """For views that change or delete what GET shows at their URL: 412 where `If-Match` says that it was different.
+
+    The innermost decorator: whatever else is wrong with the request comes first. The view reads and writes a snapshot
+    of the database, and begins anew where somebody else changed what it is about to write.
+    """
+    note(view, conditional=True)
+
+    @wraps(view)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if 'If-Match' not in request.headers:
+            return view(*args, **kwargs)
+        db.session.info['snapshot'] = True
+        for attempts_left in reversed(range(MOST_ATTEMPTS)):
+            try:
+                demand_match()
+                return view(*args, **kwargs)
+            except OperationalError as error:
+                if not (attempts_left and getattr(error.orig, 'sqlstate', None) == SERIALIZATION_FAILURE):
+                    raise
+                db.session.rollback()
+
+    return checked
+
+
+def demand_match() -> None:
+    """412 where GET at this URL does not show, to this caller, what `If-Match` names."""
+    adapter: MapAdapter = current_app.create_url_adapter(request)  # type: ignore[assignment]
+    endpoint, arguments = adapter.match(method='GET')
+    notes = notes_of(endpoint)
+    now = state(notes['response'], notes['represent'](**arguments))
+    # Of an empty tag Werkzeug makes None.
+    named = {(tag or '').partition('-')[0] for tag in request.if_match.as_set()}
+    if not request.if_match.star_tag and now not in named:
+        raise ApiError(CHANGED_MEANWHILE)

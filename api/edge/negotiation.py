@@ -1,0 +1,41 @@
+"""Which form of an answer the client likes best."""
+
+from flask import request
+from werkzeug.datastructures import MIMEAccept
+
+from api.errors import ApiError
+from api.problems import NOT_ACCEPTABLE
+
+JSON, PROBLEM = 'application/json', 'application/problem+json'
+# Of an answer that has only some of its members: the document promises all of them in the other.
+PART = 'application/vnd.microblog.part+json'
+LIKED_BY_ALL = {None, '*/*', JSON}
+
+
+def demand_acceptable(media_type: str = JSON) -> None:
+    """406 where the client rules out the one form that there is. Who names some kind of our JSON likes it all."""
+    if request.headers.get('Accept') in LIKED_BY_ALL:
+        return
+    accept = accepted()
+    if not any(accept.quality(form) for form in ((JSON, PART, PROBLEM) if media_type == JSON else (media_type,))):
+        raise ApiError(NOT_ACCEPTABLE)
+
+
+def prefers_html() -> bool:
+    accept = accepted()
+    return accept.quality('text/html') > max(accept.quality(JSON), named_problem_quality())
+
+
+def prefers_problem() -> bool:
+    named = named_problem_quality()
+    return named > 0 and named >= accepted().quality(JSON)
+
+
+def accepted() -> MIMEAccept:
+    """What the client accepts; parameters of media types (`; charset=utf-8`) make no difference to us."""
+    return MIMEAccept([(value.partition(';')[0].strip(), quality) for value, quality in request.accept_mimetypes])
+
+
+def named_problem_quality() -> float:
+    """How much the client likes problem details; 0 where it does not name them, a wildcard is not enough."""
+    return max((quality for value, quality in accepted() if value.lower() == PROBLEM), default=0)
