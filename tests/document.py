@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.test import TestResponse
 
 ROOT = 'urn:document'
+# Of every message, or of the connection; OpenAPI has the first by other means.
+OF_HTTP = {'Content-Type', 'Content-Length', 'Date', 'Connection'}
 formats = FormatChecker()
 
 
@@ -43,12 +45,20 @@ class Document:
         declared = operation['responses'].get(str(answer.status_code))
         assert declared is not None, f'{method} {path}: {answer.status_code} is not declared'
         declared = self.resolve(declared)
-        for name, header in declared.get('headers', {}).items():
-            assert name in answer.headers or not header['required'], f'{method} {path}: {name} is missing'
+        self.check_headers(f'{method} {path} {answer.status_code}', declared['headers'], answer)
+        if answer.status_code >= 400:
+            kind = answer.headers['Link'].partition('>')[0][1:]
+            assert kind in operation['x-problems'], f'{method} {path}: {kind} is not declared'
         if 'content' not in declared:
             assert not answer.data, f'{method} {path}: a body is not declared'
         elif method != 'HEAD':
             self.check_body(declared['content'], answer)
+
+    def check_headers(self, what: str, declared: dict[str, Any], answer: TestResponse) -> None:
+        for name, header in declared.items():
+            assert name in answer.headers or not self.resolve(header)['required'], f'{what}: {name} is missing'
+        for name, _ in answer.headers.items():
+            assert name in declared or name in OF_HTTP, f'{what}: {name} is not declared'
 
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'
@@ -73,5 +83,6 @@ class Document:
     def resolve(self, part: dict[str, Any]) -> dict[str, Any]:
         if '$ref' not in part:
             return part
-        found: dict[str, Any] = self.document['components']['responses'][part['$ref'].rpartition('/')[2]]
+        kind, name = part['$ref'].split('/')[-2:]
+        found: dict[str, Any] = self.document['components'][kind][name]
         return found

@@ -32,7 +32,7 @@ class Server(NamedTuple):
         try:
             sent = {name.replace('_', '-'): value for name, value in headers.items()}
             if body is not None:
-                sent['Content-Type'] = 'application/json'
+                sent.setdefault('Content-Type', 'application/json')
             connection.request(method, path, None if body is None else json.dumps(body), sent)
             answer = connection.getresponse()
             text = answer.read()

@@ -168,7 +168,7 @@ def test_every_error_has_all_forms_with_the_same_headers(failing):
         answer = failing(accept)
         wanted = form if form != HTML or answer.status_code in PAGES else JSON
         assert answer.mimetype == wanted
-        assert answer.headers['Vary'] == 'Accept'
+        assert answer.headers['Vary'] == 'Accept, Authorization'
         assert headers_of(answer) == headers_of(plain)
 
 

@@ -1,0 +1,114 @@
+"""Writers that race, and clients that retry while servers die: over real connections, to real processes."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from api.extensions import db
+from api.models import KeptAnswer, Post
+from config import Settings
+from tests.contract.test_concurrency import at_once
+from tests.servers import Answer, Server, serving
+
+ROUNDS = 200
+KEYS = 200
+SENT_AT_ONCE = 3
+
+
+@pytest.mark.parametrize('method', ['PUT', 'PATCH'])
+def test_of_two_writers_with_the_same_tag_exactly_one_succeeds(server: Server, login: Any, method: str) -> None:
+    ana = login('ana')
+    bearer = {'Authorization': f'Bearer {ana.token}'}
+    url = f'/api/users/{ana.id}'
+    media_type = {'PUT': 'application/json', 'PATCH': 'application/merge-patch+json'}[method]
+    for round in range(ROUNDS // 2):
+        tag = server.ask('GET', url, **bearer).headers['etag']
+        texts = [f'{round} {name}' for name in ('left', 'right')]
+        write = {**bearer, 'If-Match': tag, 'Content-Type': media_type}
+        answers = at_once(
+            [lambda text=text, write=write: server.ask(method, url, {'about_me': text}, **write) for text in texts]
+        )
+        assert sorted(answer.status for answer in answers) == [200, 412]
+        (written,) = [text for text, answer in zip(texts, answers, strict=True) if answer.status == 200]
+        assert server.ask('GET', url, **bearer).json['about_me'] == written
+
+
+def test_of_two_who_delete_and_change_a_post_with_the_same_tag_one_succeeds(server: Server, login: Any) -> None:
+    ana = login('ana')
+    bearer = {'Authorization': f'Bearer {ana.token}'}
+    for _ in range(20):
+        url = f'/api/posts/{ana.post("/api/posts", json={"text": "hello"}).json["id"]}'
+        write = {**bearer, 'If-Match': server.ask('GET', url, **bearer).headers['etag']}
+        deleted, changed = at_once(
+            [
+                lambda url=url, write=write: server.ask('DELETE', url, **write),
+                lambda url=url, write=write: server.ask('PUT', url, {'text': 'changed'}, **write),
+            ]
+        )
+        assert (deleted.status, changed.status) in [(204, 404), (204, 412), (412, 200)]
+
+
+def workers_of(server: Server) -> list[int]:
+    """Its child processes."""
+    children = Path(f'/proc/{server.process.pid}/task/{server.process.pid}/children').read_text()
+    return [int(child) for child in children.split()]
+
+
+@pytest.fixture
+def servers(app: Flask, settings: Settings) -> Iterator[Server]:
+    """A server of two processes."""
+    with serving(settings.database_url, WEB_WORKERS='2') as server:
+        yield server
+
+
+def persist(server: Server, token: str, key: str, text: str) -> Answer:
+    """Sends the same until it is answered for good."""
+    headers = {'Authorization': f'Bearer {token}', 'Idempotency-Key': key}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            answer = server.ask('POST', '/api/posts', {'text': text}, **headers)
+        except (OSError, HTTPException):
+            time.sleep(0.05)
+            continue
+        if answer.status == 201:
+            return answer
+        assert answer.status in (409, 503)
+        time.sleep(0.05)
+    raise AssertionError(f'{key} is not answered')
+
+
+def test_posts_that_are_sent_again_and_again_while_servers_are_killed_are_written_once(
+    app: Flask, servers: Server, login: Any
+) -> None:
+    ana = login('ana')
+    keys = {secrets.token_hex(8): f'post {number}' for number in range(KEYS)}
+    first, second = workers_of(servers)
+    to_kill = {KEYS: first, 2 * KEYS: second}  # after so many answers
+    with ThreadPoolExecutor(12) as pool:
+        sendings = [
+            (key, pool.submit(persist, servers, ana.token, key, text))
+            for key, text in keys.items()
+            for _ in range(SENT_AT_ONCE)
+        ]
+        answers: dict[str, set[str]] = {key: set() for key in keys}
+        for number, (key, sending) in enumerate(sendings):
+            if number in to_kill:
+                os.kill(to_kill[number], signal.SIGKILL)
+            answers[key].add(str(sending.result().json))
+    assert {first, second}.isdisjoint(workers_of(servers))
+    assert {len(given) for given in answers.values()} == {1}
+    with app.app_context():
+        assert sorted(db.session.scalars(select(Post.text))) == sorted(keys.values())
+        assert db.session.scalar(select(func.count(KeptAnswer.id))) == KEYS
+    assert ana.get('/api/me').json['post_count'] == KEYS
