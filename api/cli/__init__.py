@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from api.cli.contract import contract_commands
 from api.cli.data import recount_command
 from api.cli.document import document_command
 from api.cli.migrations import db_commands
@@ -11,5 +12,13 @@ from api.cli.users import users_commands
 
 
 def add_commands(app: Flask) -> None:
-    for command in (db_commands, document_command, outbox_command, recount_command, seed_command, users_commands):
+    for command in (
+        contract_commands,
+        db_commands,
+        document_command,
+        outbox_command,
+        recount_command,
+        seed_command,
+        users_commands,
+    ):
         app.cli.add_command(command)
