@@ -36,4 +36,10 @@ A server may limit how often you ask. Then answers have `RateLimit-Policy` and `
 
 Every error has the same shape, with `errors` by field where a body does not fit its schema. Clients that
 name `application/problem+json` in `Accept` get problem details (RFC 9457) instead.
+
+## Changes
+
+Every answer has the digest of this document in `API-Contract`: where it is another than before, `GET /api/changelog`
+tells what changed. Members and errors may be added at any time, so ignore what you do not know. Operations that will
+go say so in `Deprecation` and `Sunset` (RFC 9745, RFC 8594).
 """

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import cli
 from api.counters import Counters
 from api.database import engine_options, prepare_engine
-from api.edge import bodies, openapi
+from api.edge import bodies, contract, deprecation, openapi
 from api.edge.conditional import answer_conditions
 from api.edge.headers import CORS_OPTIONS, add_headers
 from api.edge.limits import limit_requests
@@ -20,6 +20,7 @@ from api.edge.transaction import TransactionalFlask, confirm_dry_runs
 from api.edge.urls import IdConverter
 from api.extensions import db, keyring, mailer, passwords
 from api.routes.account import account
+from api.routes.contract import contract as contract_routes
 from api.routes.docs import docs
 from api.routes.health import health
 from api.routes.me import me
@@ -31,6 +32,8 @@ from api.routes.tokens import tokens
 from api.routes.users import users
 from api.routes.wellknown import wellknown
 from config import Settings, read_settings
+
+BLUEPRINTS = (users, me, posts, tokens, personal, account, health, contract_routes, problems, wellknown, pages, docs)
 
 # A write looks its credentials up on another connection than it writes on, though not at the same time.
 SPARE_CONNECTIONS = 2
@@ -61,7 +64,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
-    APIFairy(app).process_apispec(openapi.complete)
+    apifairy = APIFairy(app)
+    apifairy.process_apispec(openapi.complete)
 
     if settings.cors_origins:
         CORS(app, origins=[re.compile(re.escape(origin) + r'\Z') for origin in settings.cors_origins], **CORS_OPTIONS)
@@ -71,8 +75,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     limit_requests(app, Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None)
     log_requests(app)
     add_headers(app)
+    deprecation.announce_deprecations(app)
+    contract.keep_contract(app, apifairy)
     render_errors(app)
-    for blueprint in (users, me, posts, tokens, personal, account, health, pages, problems, wellknown, docs):
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app
@@ -94,5 +100,7 @@ def flask_config(settings: Settings) -> dict[str, object]:
         'APIFAIRY_TITLE': 'Microblog API',
         'APIFAIRY_VERSION': '0.1.0',
         'APIFAIRY_APISPEC_VERSION': '3.1.0',
+        # api/routes/contract.py and docs.py serve them.
+        'APIFAIRY_APISPEC_PATH': None,
         'APIFAIRY_UI_PATH': None,
     }

@@ -78,6 +78,7 @@ class Operation(NamedTuple):
 
 
 KNOWN = {
+    'contract_changelog': Known(200),
     'health_alive': Known(200),
     'health_ready': Known(200),
     'users_create': Known(201, body=lambda world: registration()),

@@ -60,10 +60,15 @@ def named(way: Way) -> str:
 
 def of_parameters(schemas: Schemas, old: Json, new: Json, place: str) -> Iterator[Difference]:
     before, after = (
-        as_members(document, {each['name']: each for each in operation['parameters'] if each['in'] == place})
+        as_members(document, parameters_in(document, operation, place))
         for document, operation in ((schemas.old, old), (schemas.new, new))
     )
     return schemas.differences(before, after)
+
+
+def parameters_in(document: Json, operation: Json, place: str) -> Json:
+    resolved = (resolve(document, parameter) for parameter in operation['parameters'])
+    return {parameter['name']: parameter for parameter in resolved if parameter['in'] == place}
 
 
 def as_members(document: Json, parts: Json) -> Json:

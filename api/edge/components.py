@@ -7,6 +7,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from werkzeug.http import HTTP_STATUS_CODES
 
 from api.edge.bodies import MERGE_PATCH
+from api.edge.contract import HEADER
 from api.edge.headers import ONE_YEAR, SECURITY
 from api.edge.idempotency import KEY, REPLAYED
 from api.edge.limits import TOKEN
@@ -43,6 +44,9 @@ TAG = '"1f0c9e1a2b3c4d5e6f708192-8a7b6c5d4e3f2a1b0c9d8e7f"'
 # name: what it says, an example, and whether an answer that declares it always has it
 HEADERS: dict[str, tuple[str, str, bool]] = {
     **{name: ('For browsers.', value, True) for name, value in SECURITY.items()},
+    HEADER: ('The digest of the contract: while it is the same, so is that.', '9f86d081884c7d659a2feaa0c55ad015', True),
+    'Deprecation': ('Since when clients should do without the operation.', '@1798761600', False),
+    'Sunset': ('When the operation goes.', 'Thu, 01 Jul 2027 00:00:00 GMT', False),
     'Strict-Transport-Security': ('For browsers, over HTTPS.', f'max-age={ONE_YEAR}', False),
     'Access-Control-Allow-Origin': ('The origin that asks, where the server allows it.', 'https://app.example', False),
     'Access-Control-Expose-Headers': ('What scripts of that origin may read.', 'ETag, Link, Location', False),
@@ -67,7 +71,9 @@ HEADERS: dict[str, tuple[str, str, bool]] = {
 }
 # Headers that say one thing here and another there are two components.
 SENT_AS = {'Help': 'Link', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
-EVERYWHERE = (*SECURITY, 'Strict-Transport-Security', *CORS, 'Cache-Control', 'Vary', 'X-Request-ID')
+OF_THE_CONTRACT = (HEADER, 'Deprecation', 'Sunset')
+OF_CACHES = ('Cache-Control', 'Vary')
+EVERYWHERE = (*SECURITY, 'Strict-Transport-Security', *CORS, *OF_CACHES, *OF_THE_CONTRACT, 'X-Request-ID')
 LIMITED = ('RateLimit-Policy', 'RateLimit')
 OF_ERRORS = {
     401: ('WWW-Authenticate',),

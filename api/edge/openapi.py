@@ -51,6 +51,9 @@ def complete(document: Json) -> Json:
 
 def complete_operation(method: str, operation: Json, notes: Json) -> None:
     require_scopes(operation)
+    if 'deprecation' in notes:
+        operation['deprecated'] = True
+        operation['description'] += f'\n\n{notes["deprecation_notice"]}'
     for parameter in operation['parameters']:
         if parameter['in'] == 'path':
             parameter.update(schema=ID, description='Its id.')

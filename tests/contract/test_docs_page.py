@@ -148,6 +148,7 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
         call(operation_id, 204, id=post_id)
     call('health_alive', 200)
     call('health_ready', 200)
+    assert 'POST /api/users' in call('contract_changelog', 200)
     wanted = {'name': 'nightly backup', 'scopes': ['posts:read', 'account:export'], 'expires_in': 3600}
     made = json.loads(call('personal_create', 201, wanted))
     keep_picture(operation(page, 'personal_create'), 'personal_create')

@@ -20,7 +20,7 @@ UNAUTHORIZED = {'error': 'Unauthorized'}
 BASIC = 'Basic realm="Authentication Required"'
 BEARER = 'Bearer realm="Authentication Required"'
 INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
-OUTSIDE_OF_THE_DOCUMENT = {'docs', 'pages', 'problems', 'wellknown', 'apifairy'}
+OUTSIDE_OF_THE_DOCUMENT = {'contract', 'docs', 'pages', 'problems', 'wellknown'}
 
 
 def expected_status(operation: Operation, known: Known, caller: Caller) -> int:
