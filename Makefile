@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := tests/clients
 
-.PHONY: serve demo test lint lint-document document lock clean
+.PHONY: serve demo test lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
 RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
@@ -41,18 +42,23 @@ lint: $(VENV)/develop
 lint-document:
 	tests/contract/lint-document.sh
 
+# A client in Python and one in TypeScript, from the document, against a server. This target needs Node, too.
+clients: $(VENV)/develop $(CLIENTS)/.venv/installed $(CLIENTS)/node_modules/.installed
+	$(BIN)/python -m tests.clients.run
+
 document: $(VENV)/develop
 	ENVIRONMENT=development $(BIN)/flask document > docs/openapi.json
 
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
+
 lock: $(VENV)/develop
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
-		pyproject.toml --output-file requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
-		pyproject.toml --group dev --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(LOCK) $(CLIENTS)/requirements.in --output-file $(CLIENTS)/requirements.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules
 
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -66,3 +72,13 @@ $(VENV)/serve: requirements.txt | $(VENV)
 $(VENV)/develop: requirements-dev.txt | $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/serve
+
+# The generator and what it makes have an environment of their own: the application needs neither.
+$(CLIENTS)/.venv/installed: $(CLIENTS)/requirements.txt | $(VENV)
+	$(BIN)/python -m venv $(CLIENTS)/.venv
+	$(CLIENTS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	cd $(CLIENTS) && npm ci --loglevel=error
+	@touch $@
