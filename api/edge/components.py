@@ -63,6 +63,7 @@ HEADERS: dict[str, tuple[str, str, bool]] = {
     REPLAYED: ('`true` where the answer is that of an earlier request with the key.', 'true', False),
     'Preference-Applied': ('`dry-run` where nothing was kept.', DRY_RUN, False),
     'WWW-Authenticate': ('How to authenticate.', 'Bearer realm="Authentication Required"', True),
+    'Basic': ('How to authenticate.', 'Basic realm="Authentication Required"', True),
     'Scope': ('What the token lacks.', 'Bearer error="insufficient_scope", scope="posts:write"', False),
     'Allow': ('The methods that there are.', 'GET, HEAD, OPTIONS', True),
     'Accept-Patch': ('The media type of a patch, where the request was one.', MERGE_PATCH, False),
@@ -70,7 +71,7 @@ HEADERS: dict[str, tuple[str, str, bool]] = {
     'Retry-Soon': ('After how many seconds to try again, where it is that.', '1', False),
 }
 # Headers that say one thing here and another there are two components.
-SENT_AS = {'Help': 'Link', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
+SENT_AS = {'Help': 'Link', 'Basic': 'WWW-Authenticate', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
 OF_THE_CONTRACT = (HEADER, 'Deprecation', 'Sunset')
 OF_CACHES = ('Cache-Control', 'Vary')
 EVERYWHERE = (*SECURITY, 'Strict-Transport-Security', *CORS, *OF_CACHES, *OF_THE_CONTRACT, 'X-Request-ID')
@@ -84,6 +85,7 @@ OF_ERRORS = {
     429: ('Retry-After',),
     503: ('Retry-After',),
 }
+UNAUTHORIZED_BASIC = 'UnauthorizedBasic'
 PARAMETERS: dict[str, tuple[str, str, str, Json]] = {
     'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', TAG, {'maxLength': 1024}),
     'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', TAG, {'maxLength': 1024}),
@@ -111,7 +113,8 @@ def components() -> Json:
         'responses': {
             'NotModified': not_modified(),
             'PageNotModified': not_modified('Link'),
-            **{response_name(status): error_response(status) for status in ERRORS},
+            **{response_name(status): error_response(status, *OF_ERRORS.get(status, ())) for status in ERRORS},
+            UNAUTHORIZED_BASIC: error_response(401, 'Basic'),
         },
     }
 
@@ -134,7 +137,8 @@ def not_modified(*names: str) -> Json:
     return {'description': DESCRIPTIONS[304], 'headers': headers('ETag', *names, *LIMITED)}
 
 
-def error_response(status: int) -> Json:
+def error_response(status: int, *names: str) -> Json:
+    """names: the headers that errors of this status have alone."""
     problem = INVALID_FIELDS if status == 400 else next(each for each in PROBLEMS.values() if each.status == status)
     errors = {'email': ['Longer than maximum length 120.']} if problem == INVALID_FIELDS else None
     error = ApiError(problem, errors=errors)
@@ -144,8 +148,8 @@ def error_response(status: int) -> Json:
     }
     if status in PAGES:
         content['text/html'] = {'schema': {'type': 'string'}}
-    names = ('Help', 'Preference-Applied', *LIMITED, *OF_ERRORS.get(status, ()))
-    return {'description': DESCRIPTIONS[status], 'content': content, 'headers': headers(*names)}
+    said = headers('Help', 'Preference-Applied', *LIMITED, *names)
+    return {'description': DESCRIPTIONS[status], 'content': content, 'headers': said}
 
 
 def response_name(status: int) -> str:

