@@ -57,7 +57,7 @@ def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200, *, weak:
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
     elif status_code == HTTPStatus.OK and request.method in ('GET', 'HEAD', 'PATCH'):
-        answer.headers['ETag'] = entity_tag(shape, dumped, body, weak=weak)
+        answer.headers.add('ETag', entity_tag(shape, dumped, body, weak=weak))
     return answer
 
 

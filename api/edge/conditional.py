@@ -47,7 +47,7 @@ def answer_conditions(app: Flask) -> None:
 
 def answer_unchanged(answer: Response) -> Response:
     """304 where the client has it as it is."""
-    if 'If-None-Match' in request.headers and 'ETag' in answer.headers and answer.status_code == 200:
+    if 'HTTP_IF_NONE_MATCH' in request.environ and 'ETag' in answer.headers and answer.status_code == 200:
         answer.make_conditional(request)
     return answer
 

@@ -49,5 +49,5 @@ def contract_of_app() -> Contract:
 
 
 def tell(answer: Response) -> Response:
-    answer.headers[HEADER] = contract_of_app().digest
+    answer.headers.add(HEADER, contract_of_app().digest)
     return answer

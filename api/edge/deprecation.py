@@ -38,5 +38,6 @@ def announce_deprecations(app: Flask) -> None:
 
 def announce(answer: Response) -> Response:
     """Not in the decorator, because errors are made above it."""
-    answer.headers.update(notes_of(request.endpoint).get('deprecation', {}))
+    if deprecation := notes_of(request.endpoint).get('deprecation'):
+        answer.headers.update(deprecation)
     return answer

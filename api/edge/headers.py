@@ -25,9 +25,12 @@ SERVICE_LINKS = ', '.join(
         'api-catalog': '/.well-known/api-catalog',
     }.items()
 )
-# Those whose answers hold credentials, or everything that somebody has.
 PAGES = {'docs', 'pages', 'problems'}
+# Those whose answers hold credentials, or everything that somebody has.
 NEVER_KEPT = {'tokens', 'personal', 'account'}
+OF_DATA = [*SECURITY.items(), ('Vary', 'Accept, Authorization')]
+OF_PAGES = [*(SECURITY | {'Content-Security-Policy': DOCS_POLICY}).items(), ('Vary', 'Accept')]
+OF_OTHERS = [*SECURITY.items(), ('Vary', 'Accept')]
 # What scripts of other origins may send, and read of answers.
 CORS_OPTIONS: dict[str, Any] = {
     'methods': ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -58,18 +61,17 @@ def add_headers(app: Flask) -> None:
 
 
 def secure(answer: Response) -> Response:
-    for name, value in SECURITY.items():
-        answer.headers.setdefault(name, value)
-    if request.blueprint in PAGES:
-        answer.headers['Content-Security-Policy'] = DOCS_POLICY
+    headers = answer.headers
+    # Added, not set, because nobody else has: that costs a fraction.
+    headers.extend(OF_DATA if is_data() else OF_PAGES if request.blueprint in PAGES else OF_OTHERS)
     if request.endpoint in ('docs.home', 'docs.page'):
-        answer.headers['Link'] = SERVICE_LINKS
-    if request.method == 'OPTIONS' and 'PATCH' in answer.headers.get('Allow', ''):
-        answer.headers['Accept-Patch'] = MERGE_PATCH
+        headers['Link'] = SERVICE_LINKS
+    if request.method == 'OPTIONS' and 'PATCH' in headers.get('Allow', ''):
+        headers['Accept-Patch'] = MERGE_PATCH
     if answer.status_code == 204:
-        answer.headers.remove('Content-Type')
+        headers.remove('Content-Type')
     if request.is_secure:
-        answer.headers['Strict-Transport-Security'] = f'max-age={ONE_YEAR}'
+        headers['Strict-Transport-Security'] = f'max-age={ONE_YEAR}'
     return answer
 
 
@@ -78,6 +80,9 @@ def control_caches(answer: Response) -> Response:
     if answer.status_code >= 400 or request.blueprint in NEVER_KEPT:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
-        answer.headers['Cache-Control'] = 'private, no-cache' if request.path.startswith('/api/') else 'no-cache'
-    answer.headers['Vary'] = 'Accept, Authorization' if request.path.startswith('/api/') else 'Accept'
+        answer.headers.add('Cache-Control', 'private, no-cache' if is_data() else 'no-cache')
     return answer
+
+
+def is_data() -> bool:
+    return request.path.startswith('/api/')

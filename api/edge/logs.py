@@ -62,7 +62,7 @@ def begin() -> None:
 
 
 def finish(answer: Response) -> Response:
-    answer.headers['X-Request-ID'] = g.request_id
+    answer.headers.add('X-Request-ID', g.request_id)
     milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
     caller = g.get('flask_httpauth_user')
     facts = {

@@ -94,7 +94,7 @@ def respond_linked(shape: ResponseSchema, found: Any) -> Response:
     """The answer for a page, with its links in a header, too (RFC 8288)."""
     answer = respond(shape, shape.compiled(found), weak=True)
     named = ((relation, getattr(found.links, relation)) for relation in ('first', 'prev', 'next', 'last'))
-    answer.headers['Link'] = ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url)
+    answer.headers.add('Link', ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url))
     return answer
 
 

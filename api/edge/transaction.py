@@ -37,10 +37,9 @@ class TransactionalFlask(Flask):
 
 def is_dry_run() -> bool:
     """Whether a write is to be tried out only: everything is done, and nothing kept."""
-    preferred = request.headers.get('Prefer')
-    return (
-        preferred is not None and request.method not in SAFE_METHODS and DRY_RUN_PREFERRED.search(preferred) is not None
-    )
+    if request.method in SAFE_METHODS or 'HTTP_PREFER' not in request.environ:
+        return False
+    return DRY_RUN_PREFERRED.search(request.environ['HTTP_PREFER']) is not None
 
 
 def confirm_dry_runs(app: Flask) -> None:

@@ -218,3 +218,28 @@ def test_every_setting_is_documented():
     documented = (Path(__file__).parents[2] / 'docs' / 'settings.md').read_text()
     names = {name.upper() for name in Settings.__dataclass_fields__} - {'DEBUG'} | {'FLASK_DEBUG'}
     assert names == set(re.findall(r'^\| `([A-Z_]+)` \|', documented, re.MULTILINE))
+
+
+def test_origins_are_a_list_and_each_is_one(monkeypatch):
+    setenv(monkeypatch, ENVIRONMENT='development', CORS_ORIGINS='https://app.example.com,http://localhost:3000')
+    assert read_settings().cors_origins == ('https://app.example.com', 'http://localhost:3000')
+    assert lines_of_refusal(monkeypatch, CORS_ORIGINS='https://app.example.com/') == [
+        'CORS_ORIGINS: is not of the form https://api.example.com'
+    ]
+    assert lines_of_refusal(monkeypatch, CORS_ORIGINS='*')
+
+
+@pytest.mark.parametrize(
+    'contact', ['mailto:security@example.com', 'https://example.com/security', 'tel:+1-201-555-0123']
+)
+def test_whom_to_tell_of_holes_is_a_uri(monkeypatch, contact):
+    setenv(monkeypatch, ENVIRONMENT='development', SECURITY_CONTACT=contact)
+    assert read_settings().security_contact == contact
+
+
+@pytest.mark.parametrize(
+    'contact', ['security@example.com', 'http://example.com', 'https://example.com\nX: y', 'mailto:']
+)
+def test_what_is_no_contact_is_refused(monkeypatch, contact):
+    (line,) = lines_of_refusal(monkeypatch, SECURITY_CONTACT=contact)
+    assert line.startswith('SECURITY_CONTACT: is not of the form')
