@@ -165,7 +165,7 @@ def give_credentials(api: schemathesis.BaseSchema, world: World) -> None:
 @contextmanager
 def giving_what_no_schema_tells(world: World) -> Iterator[None]:
     """Positions that were given out for the path, names that nobody has, a post to answer that there is, somebody else
-    to follow, one's password, tokens from mails, and scopes that a token has: no others are taken.
+    to follow, one's password, tokens from mails, scopes that a token has, and headers that fit: no others are taken.
     """
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
@@ -177,6 +177,7 @@ def giving_what_no_schema_tells(world: World) -> Iterator[None]:
             case.path_parameters['id'] = world.ana
         with world.app.test_request_context(case.formatted_path):
             case.query |= {name: sealed(next(world.numbers)) for name in POSITIONS if case.query.get(name)}
+        case.headers.update({name: value for name, value in fitting_headers(world).items() if name in case.headers})
         if isinstance(case.body, dict):
             case.body |= better_members(world, case)
 
@@ -196,6 +197,14 @@ def giving_what_no_schema_tells(world: World) -> Iterator[None]:
 @schemathesis.deserializer(JSON_LINES)
 def read_lines(context: schemathesis.DeserializationContext, answer: schemathesis.Response) -> list[Any]:
     return [json.loads(line) for line in answer.content.splitlines()]
+
+
+def fitting_headers(world: World) -> dict[str, str]:
+    """A version that is there, one that is not had already, a key that nobody used, and no dry run: what is made is
+    asked for afterwards.
+    """
+    key = f'key-{next(world.numbers)}'
+    return {'If-Match': '*', 'If-None-Match': '"another"', 'Idempotency-Key': key, 'Prefer': 'respond-async'}
 
 
 def better_members(world: World, case: schemathesis.Case) -> dict[str, Any]:
