@@ -35,16 +35,16 @@ A server may limit how often you ask. Then answers have `RateLimit-Policy` and `
 ## Errors
 
 Every error has the same shape, with `errors` by field where a body does not fit its schema. Clients that
-name `application/problem+json` in `Accept` get problem details (RFC 9457) instead. Each kind of failure has a page under
-[/problems](/problems), to which the error's `Link` leads; each operation lists those it can give.
+name `application/problem+json` in `Accept` get problem details (RFC 9457) instead. Each kind of failure has a page
+under [/problems](/problems), to which the error's `Link` leads; each operation lists those it can give.
 
 ## Asking again, racing, trying out
 
-- **Again:** send a POST with an `Idempotency-Key` of your making. Sent again within 24 hours, it is answered as the first
-  time and not done twice.
+- **Again:** send a POST with an `Idempotency-Key` of your making. Sent again within 24 hours, it is answered as the
+  first time and not done twice.
 - **Unchanged:** send the `ETag` of an answer in `If-None-Match`, and get 304 while it is the same.
-- **Racing:** send it in `If-Match` with a PUT, PATCH or DELETE, and get 412 where somebody changed the thing since. Counts
-  and `last_seen` do not matter for that. Of two who send the same `ETag` one succeeds.
+- **Racing:** send it in `If-Match` with a PUT, PATCH or DELETE, and get 412 where somebody changed the thing since.
+  Counts and `last_seen` do not matter for that. Of two who send the same `ETag` one succeeds.
 - **Trying out:** with `Prefer: dry-run` a write does everything but keep it. The answer is what it would be.
 - **Less:** `?fields=id,username` asks for these members alone, of an item or of the items of a collection.
 

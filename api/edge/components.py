@@ -86,20 +86,19 @@ OF_ERRORS = {
     503: ('Retry-After',),
 }
 UNAUTHORIZED_BASIC = 'UnauthorizedBasic'
-PARAMETERS: dict[str, tuple[str, str, str, Json]] = {
-    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', TAG, {'maxLength': 1024}),
-    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', TAG, {'maxLength': 1024}),
+# Without examples, which the documentation page would send.
+PARAMETERS: dict[str, tuple[str, str, Json]] = {
+    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', {'maxLength': 1024}),
+    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', {'maxLength': 1024}),
     'IdempotencyKey': (
         KEY,
-        'Of your making, another for each request. Sent again with it, within 24 hours, the request is answered '
-        'as the first time and not done twice.',
-        '8e03978e-40d5-43e8-bc93-6894a57f9324',
+        'Of your making, such as a UUID, another for each request. Sent again with it, within 24 hours, the request is '
+        'answered as the first time and not done twice.',
         {'pattern': r'^"?[\x21\x23-\x7e]{1,255}"?$', 'maxLength': 257},
     ),
     'Prefer': (
         'Prefer',
         'With `dry-run` everything is done but kept: the answer is what it would be.',
-        DRY_RUN,
         {'enum': [DRY_RUN]},
     ),
 }
@@ -123,9 +122,8 @@ def header(description: str, example: str, required: bool) -> Json:
     return {'description': description, 'required': required, 'schema': {'type': 'string'}, 'example': example}
 
 
-def parameter(name: str, description: str, example: str, schema: Json) -> Json:
-    schema = {'type': 'string', **schema}
-    return {'in': 'header', 'name': name, 'description': description, 'schema': schema, 'example': example}
+def parameter(name: str, description: str, schema: Json) -> Json:
+    return {'in': 'header', 'name': name, 'description': description, 'schema': {'type': 'string', **schema}}
 
 
 def headers(*names: str) -> Json:

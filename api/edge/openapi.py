@@ -161,7 +161,6 @@ def fields_parameter(notes: Json) -> Json:
             'maxItems': len(members),
             'uniqueItems': True,
         },
-        'example': members[:2],
     }
 
 

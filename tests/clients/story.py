@@ -116,6 +116,8 @@ def conflict(anonymous: Client, client: AuthenticatedClient, id: int) -> None:
     message = 'please use a different username'
     refuse(400, users_create.sync_detailed(client=anonymous, body=new_user(SUSAN, email='another')), message)
     refuse(400, users_patch.sync_detailed(id, client=client, body=UserChanges(username=BEN)), message)
+    stale = users_patch.sync_detailed(id, client=client, body=UserChanges(about_me='late'), if_match='"old"')
+    refuse(412, stale, 'it has changed since you read it')
 
 
 def narrow_and_revoke(url: str, client: AuthenticatedClient) -> None:

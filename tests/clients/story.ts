@@ -112,6 +112,10 @@ async function conflict(susan: Client, id: number) {
   const message = 'please use a different username';
   refuse(400, await client().POST('/api/users', { body: newUser(SUSAN, 'another') }), message);
   refuse(400, await patch(susan, id, { username: BEN }), message);
+  const headers = { 'Content-Type': 'application/merge-patch+json' };
+  const params = { path: { id }, header: { 'If-Match': '"old"' } };
+  const stale = await susan.PATCH('/api/users/{id}', { params, body: { about_me: 'late' }, headers });
+  refuse(412, stale, 'it has changed since you read it');
 }
 
 async function narrowAndRevoke(susan: Client) {

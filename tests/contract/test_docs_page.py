@@ -130,6 +130,9 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
         call(operation_id, 204, id=ben_id)
     assert 'susan@example.com' in call('me_show', 200)
     assert '"followed_by": false' in call('me_related', 200, id=ben_id)
+    assert 'Good morning!' in call('posts_create', 201, {'text': 'Good morning!'}, Prefer='dry-run')
+    keep_picture(operation(page, 'posts_create'), 'dry_run')
+    assert '"post_count": 0' in call('me_show', 200)
     post_id = str(json.loads(call('posts_create', 201, {'text': 'Good morning!'}))['id'])
     assert 'Good evening!' in call('posts_update', 200, {'text': 'Good evening!'}, id=post_id)
     assert 'Good night!' in call('posts_patch', 200, {'text': 'Good night!'}, id=post_id)
@@ -269,7 +272,10 @@ def try_out(page: Page, operation_id: str, status: int, body: dict[str, Any] | N
     block.locator('.opblock-summary-control').click()
     for name, value in parameters.items():
         field = block.locator(f'[data-param-name={name}]')
-        field.locator('.json-schema-array, input').first.wait_for()
+        field.locator('.json-schema-array, input, select').first.wait_for()
+        if field.locator('select').count():
+            field.locator('select').select_option(value)
+            continue
         if field.locator('.json-schema-array').count() and not field.locator('input').count():
             field.get_by_role('button', name='Add').click()
         field.locator('input').first.fill(value)
