@@ -38,7 +38,7 @@ lint: $(VENV)/develop
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two linters from the world of Node, which this target needs, too.
+# Linters from the world of Node, which this target needs, too.
 lint-document:
 	tests/contract/lint-document.sh
 
@@ -58,7 +58,7 @@ lock: $(VENV)/develop
 	$(LOCK) $(CLIENTS)/requirements.in --output-file $(CLIENTS)/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules
+	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules tests/contract/node_modules
 
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

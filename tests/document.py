@@ -57,8 +57,10 @@ class Document:
     def check_headers(self, what: str, declared: dict[str, Any], answer: TestResponse) -> None:
         for name, header in declared.items():
             assert name in answer.headers or not self.resolve(header)['required'], f'{what}: {name} is missing'
-        for name, _ in answer.headers.items():
+        for name, value in answer.headers.items():
             assert name in declared or name in OF_HTTP, f'{what}: {name} is not declared'
+            if name in declared:
+                Draft202012Validator(self.resolve(declared[name])['schema']).validate(value)
 
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'

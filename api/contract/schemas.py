@@ -22,6 +22,7 @@ BOUNDS = {
     'maxItems': 'at most {} items',
     'minItems': 'at least {} items',
 }
+INTEGERS = {'int32': 2**31, 'int64': 2**63}
 MAX_LENGTH_SHOWN = 40
 INNER = {'items': '[]', 'additionalProperties': '.*'}
 # Nothing depends on these, or they are compared in a way of their own.
@@ -62,7 +63,7 @@ class Schemas(NamedTuple):
         if references in within:
             return
         within |= {references} if all(references) else set()
-        old, new = resolve(self.old, old), resolve(self.new, new)
+        old, new = bounded(resolve(self.old, old)), bounded(resolve(self.new, new))
         if ('anyOf' in old) != ('anyOf' in new):
             old, new = ({'anyOf': schema.get('anyOf', [schema])} for schema in (old, new))
         before, after = types_of(old), types_of(new)
@@ -134,6 +135,16 @@ def value_named(keyword: str, value: Any) -> str:
         return BOUNDS[keyword].format(value)
     text = shown(value)
     return f'{keyword} `{text}`' if len(text) <= MAX_LENGTH_SHOWN else f'a {keyword}'
+
+
+def bounded(schema: Json) -> Json:
+    """The schema with the bounds that a format of integers stands for, which is nothing else."""
+    limit = INTEGERS.get(schema.get('format', ''))
+    if limit is None:
+        return schema
+    said = {keyword: value for keyword, value in schema.items() if keyword != 'format'}
+    minimum, maximum = max(-limit, said.get('minimum', -limit)), min(limit - 1, said.get('maximum', limit - 1))
+    return {**said, 'minimum': minimum, 'maximum': maximum}
 
 
 def types_of(schema: Json) -> set[str]:

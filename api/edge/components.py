@@ -16,6 +16,7 @@ from api.edge.rendering import PAGES, as_error, as_problem
 from api.edge.transaction import DRY_RUN
 from api.errors import ApiError
 from api.problems import INVALID_FIELDS, PROBLEMS
+from api.schemas.base import MAX_URL
 from api.schemas.errors import ErrorSchema, ProblemSchema
 
 Json = dict[str, Any]
@@ -70,6 +71,19 @@ HEADERS: dict[str, tuple[str, str, bool]] = {
     'Retry-After': ('After how many seconds to try again.', '120', True),
     'Retry-Soon': ('After how many seconds to try again, where it is that.', '1', False),
 }
+# No header is longer but `Link`, whose URLs repeat what was asked.
+MAX_HEADER = 512
+MAX_PAGE_OF_HTML = 2**16
+FORMS: dict[str, Json] = {
+    HEADER: {'pattern': '^[0-9a-f]{32}$'},
+    'Deprecation': {'pattern': '^@[0-9]+$'},
+    'ETag': {'pattern': r'^(W/)?"[\x21\x23-\x7e]+"$'},
+    'Link': {'maxLength': 4 * MAX_URL},
+    REPLAYED: {'enum': ['true']},
+    'Preference-Applied': {'enum': [DRY_RUN]},
+    'Retry-After': {'pattern': '^[0-9]+$'},
+    'Retry-Soon': {'pattern': '^[0-9]+$'},
+}
 # Headers that say one thing here and another there are two components.
 SENT_AS = {'Help': 'Link', 'Basic': 'WWW-Authenticate', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
 OF_THE_CONTRACT = (HEADER, 'Deprecation', 'Sunset')
@@ -107,7 +121,7 @@ PARAMETERS: dict[str, tuple[str, str, Json]] = {
 def components() -> Json:
     return {
         'schemas': error_schemas(),
-        'headers': {name: header(*said) for name, said in HEADERS.items()},
+        'headers': {name: header(name, *said) for name, said in HEADERS.items()},
         'parameters': {name: parameter(*said) for name, said in PARAMETERS.items()},
         'responses': {
             'NotModified': not_modified(),
@@ -118,8 +132,9 @@ def components() -> Json:
     }
 
 
-def header(description: str, example: str, required: bool) -> Json:
-    return {'description': description, 'required': required, 'schema': {'type': 'string'}, 'example': example}
+def header(name: str, description: str, example: str, required: bool) -> Json:
+    schema = {'type': 'string', 'maxLength': MAX_HEADER, **FORMS.get(name, {})}
+    return {'description': description, 'required': required, 'schema': schema, 'example': example}
 
 
 def parameter(name: str, description: str, schema: Json) -> Json:
@@ -145,7 +160,7 @@ def error_response(status: int, *names: str) -> Json:
         PROBLEM: {'schema': {'$ref': '#/components/schemas/Problem'}, 'example': as_problem(error, '/api/users')},
     }
     if status in PAGES:
-        content['text/html'] = {'schema': {'type': 'string'}}
+        content['text/html'] = {'schema': {'type': 'string', 'maxLength': MAX_PAGE_OF_HTML}}
     said = headers('Help', 'Preference-Applied', *LIMITED, *names)
     return {'description': DESCRIPTIONS[status], 'content': content, 'headers': said}
 

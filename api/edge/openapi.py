@@ -13,13 +13,15 @@ from api import problems
 from api.edge.components import DESCRIPTIONS, LIMITED, UNAUTHORIZED_BASIC, Json, components, headers, response_name
 from api.edge.idempotency import REPLAYED
 from api.edge.negotiation import JSON, PART
+from api.edge.paging import PLACE
 from api.edge.sparse import members_of
 from api.edge.views import notes_of
 from api.extensions import passwords
 from api.problems import Problem
+from api.schemas.base import MAX_ID
 from api.scopes import SCOPES
 
-ID = {'type': 'integer', 'format': 'int64', 'minimum': 1, 'examples': [123]}
+ID = {'type': 'integer', 'format': 'int64', 'minimum': 1, 'maximum': MAX_ID, 'examples': [123]}
 WRITES = ('post', 'put', 'patch', 'delete')
 NEW_PASSWORDS = (('NewUser', 'password'), ('PasswordChange', 'new_password'), ('Reset', 'new_password'))
 
@@ -33,7 +35,7 @@ def complete(document: Json) -> Json:
     document['info'].update(
         license={'name': 'MIT', 'identifier': 'MIT'}, contact={'name': 'The maintainers of Microblog API'}
     )
-    document['servers'] = [{'url': '/', 'description': 'This server'}]
+    document['servers'] = [{'url': '/', 'description': 'This server', 'x-internal': False}]
     for kind, parts in components().items():
         document['components'].setdefault(kind, {}).update(parts)
     schemas = document['components']['schemas']
@@ -43,6 +45,7 @@ def complete(document: Json) -> Json:
         for method, operation in path.items():
             notes = notes_of(operation['operationId'].replace('_', '.', 1))
             complete_operation(method, operation, notes)
+            share_parameters(operation, document['components']['parameters'])
             if has_tag(method, notes):
                 add_part(operation['responses']['200']['content'], schemas)
             add_examples(operation, schemas)
@@ -64,6 +67,15 @@ def complete_operation(method: str, operation: Json, notes: Json) -> None:
         operation['responses']['304'] = {'$ref': f'#/components/responses/{name}'}
     operation['parameters'] += parameters(method, notes)
     operation['responses'] = dict(sorted(operation['responses'].items()))
+
+
+def share_parameters(operation: Json, shared: Json) -> None:
+    """Says once what all pages are asked by."""
+    for place, parameter in enumerate(operation['parameters']):
+        if parameter.get('name') in PLACE:
+            name = parameter['name'].title().replace('_', '')
+            shared[name] = parameter
+            operation['parameters'][place] = {'$ref': f'#/components/parameters/{name}'}
 
 
 def require_scopes(operation: Json) -> None:
@@ -171,7 +183,7 @@ def add_part(content: Json, schemas: Json) -> None:
     if 'items' in whole['properties']:
         item = name_of({'schema': whole['properties']['items']['items']})
         schemas[f'{item}Part'] = part_of(schemas[item])
-        items = {'type': 'array', 'items': {'$ref': f'#/components/schemas/{item}Part'}}
+        items = whole['properties']['items'] | {'items': {'$ref': f'#/components/schemas/{item}Part'}}
         schemas[name] = {**whole, 'properties': whole['properties'] | {'items': items}}
     else:
         schemas[name] = part_of(whole)

@@ -1,6 +1,7 @@
 """Errors: whatever is raised becomes an answer in the form that the client likes best."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from api.edge.negotiation import PROBLEM, prefers_html, prefers_problem
 from api.errors import ApiError
 from api.problems import BAD_REQUEST, BY_STATUS, INTERNAL_ERROR, INVALID_FIELDS, UNAVAILABLE
 from api.schemas.base import json_response
-from api.schemas.errors import ErrorSchema, ProblemSchema
+from api.schemas.errors import MAX_ERRORS, MAX_TEXT, MAX_TEXTS, ErrorSchema, ProblemSchema
 
 SECONDS_UNTIL_RETRY = 5
 PAGES = {HTTPStatus.NOT_FOUND: '404.html', HTTPStatus.INTERNAL_SERVER_ERROR: '500.html'}
@@ -87,14 +88,14 @@ def render(error: ApiError) -> Response:
 
 
 def as_error(error: ApiError) -> dict[str, Any]:
-    body = {'error': HTTP_STATUS_CODES[error.status], 'message': error.message, 'errors': error.errors}
+    body = {'error': HTTP_STATUS_CODES[error.status], 'message': error.message, 'errors': shortened(error.errors)}
     return {member: value for member, value in body.items() if value is not None}
 
 
 def as_problem(error: ApiError, instance: str) -> dict[str, Any]:
     pointed = [
         {'pointer': f'#/{pointer_token(field)}', 'detail': text}
-        for field, texts in (error.errors or {}).items()
+        for field, texts in (shortened(error.errors) or {}).items()
         for text in texts
     ]
     body = {
@@ -103,9 +104,16 @@ def as_problem(error: ApiError, instance: str) -> dict[str, Any]:
         'status': int(error.status),
         'detail': error.message,
         'instance': quote(instance),
-        'errors': pointed or None,
+        'errors': pointed[:MAX_ERRORS] or None,
     }
     return {member: value for member, value in body.items() if value is not None}
+
+
+def shortened(errors: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]] | None:
+    """The first of them: a short request with a thousand mistakes is not answered with a thousand texts."""
+    if errors is None:
+        return None
+    return {field: [text[:MAX_TEXT] for text in texts[:MAX_TEXTS]] for field, texts in errors.items()}
 
 
 def pointer_token(field: str) -> str:

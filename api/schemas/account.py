@@ -10,6 +10,7 @@ from api.schemas.users import EMAIL, Password
 LINK = '[A-Za-z0-9_-]{64}'
 TOKEN: dict[str, Any] = {
     'description': 'From the link in the mail.',
+    'maxLength': 64,
     'examples': ['AAAAAAAAAHsAAAAAYM9mZy7vAiVzvQ0M0NsZ5Zo3kM3o2n5f1fQmZxPq9l4bQfJt'],
 }
 
@@ -59,4 +60,4 @@ class VerificationSchema(RequestSchema):
 class AcceptedSchema(ResponseSchema):
     """What happens next."""
 
-    message = fields.String(metadata={'examples': ['if it is as you say, there will be mail']})
+    message = fields.String(metadata={'maxLength': 100, 'examples': ['if it is as you say, there will be mail']})

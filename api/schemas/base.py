@@ -16,6 +16,16 @@ from api.database import UTCDateTime
 from api.schemas.dump import CompiledDump
 from api.schemas.links import FromRecord
 
+MAX_ID = 2**63 - 1
+# The server reads no URL beyond 64 KiB, of which each byte may become three characters when it is repeated.
+MAX_URL = 3 * 2**16 + 2**10
+
+# What is true of all values of these kinds that go out: integers of the database, and moments to the second.
+BOUNDS: dict[type[fields.Field[Any]], dict[str, Any]] = {
+    fields.Integer: {'format': 'int64', 'maximum': MAX_ID},
+    fields.DateTime: {'maxLength': len('2021-06-20T15:04:27+00:00')},
+}
+
 
 class Text(fields.String):
     """A string without NUL, which PostgreSQL cannot keep, or one that matches a pattern from end to end.
@@ -100,6 +110,8 @@ class ResponseSchema(Schema):
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = not field_obj.metadata.get('optional')
+        bounds = next((said for kind, said in BOUNDS.items() if isinstance(field_obj, kind)), {})
+        field_obj.metadata = {**bounds, **field_obj.metadata}
 
 
 def json_response(dumped: Any, mimetype: str = 'application/json') -> Response:

@@ -6,11 +6,10 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.schemas.base import RequestSchema, ResponseSchema
+from api.schemas.base import MAX_URL, RequestSchema, ResponseSchema
 
 MAX_PER_PAGE = 100
 MAX_PAGE = 2**31 - 1
-MAX_POSITION_LENGTH = 256
 
 
 class ClampedInteger(fields.Integer):
@@ -66,34 +65,52 @@ class PageRequestSchema(TimelineRequestSchema):
 class PageMetaSchema(ResponseSchema):
     """Where in a collection a page is, by the numbers that were used."""
 
-    page = fields.Integer(metadata={'format': 'int64', 'minimum': 1, 'examples': [1]})
-    per_page = fields.Integer(metadata={'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
-    total_pages = fields.Integer(metadata={'format': 'int64', 'minimum': 0, 'examples': [20]})
-    total_items = fields.Integer(metadata={'format': 'int64', 'minimum': 0, 'examples': [195]})
+    page = fields.Integer(metadata={'minimum': 1, 'examples': [1]})
+    per_page = fields.Integer(metadata={'format': 'int32', 'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
+    total_pages = fields.Integer(metadata={'minimum': 0, 'examples': [20]})
+    total_items = fields.Integer(metadata={'minimum': 0, 'examples': [195]})
 
 
 class PageLinksSchema(ResponseSchema):
     """This page and its neighbours."""
 
-    self = fields.String(metadata={'format': 'uri-reference', 'examples': ['/api/users?page=1&per_page=10']})
+    self = fields.String(
+        metadata={'format': 'uri-reference', 'maxLength': MAX_URL, 'examples': ['/api/users?page=1&per_page=10']}
+    )
     next = fields.String(
         allow_none=True,
         metadata={
             'description': 'Null on the last page.',
             'format': 'uri-reference',
+            'maxLength': MAX_URL,
             'examples': ['/api/users?page=2&per_page=10'],
         },
     )
     prev = fields.String(
         allow_none=True,
-        metadata={'description': 'Null on the first page.', 'format': 'uri-reference', 'examples': [None]},
+        metadata={
+            'description': 'Null on the first page.',
+            'format': 'uri-reference',
+            'maxLength': MAX_URL,
+            'examples': [None],
+        },
     )
 
 
-class CollectionSchema(ResponseSchema):
-    """The base of the pages of collections, which say what their items are."""
+class PagedSchema(ResponseSchema):
+    """The base of all pages, which say what their items are."""
 
     items = fields.Nested(ResponseSchema, many=True)
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        super().on_bind_field(field_name, field_obj)
+        if field_name == 'items':
+            field_obj.metadata = {'maxItems': MAX_PER_PAGE, **field_obj.metadata}
+
+
+class CollectionSchema(PagedSchema):
+    """The base of the pages of collections."""
+
     meta = fields.Nested(PageMetaSchema, data_key='_meta')
     links = fields.Nested(PageLinksSchema, data_key='_links')
 
@@ -101,18 +118,21 @@ class CollectionSchema(ResponseSchema):
 class TimelineMetaSchema(ResponseSchema):
     """How many items a page has at most."""
 
-    per_page = fields.Integer(metadata={'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
+    per_page = fields.Integer(metadata={'format': 'int32', 'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
 
 
 class TimelineLinksSchema(ResponseSchema):
     """This page and its neighbours. The one to what is newer is always there, so that it can be polled."""
 
-    self = fields.String(metadata={'format': 'uri-reference', 'examples': ['/api/posts?per_page=10']})
+    self = fields.String(
+        metadata={'format': 'uri-reference', 'maxLength': MAX_URL, 'examples': ['/api/posts?per_page=10']}
+    )
     next = fields.String(
         allow_none=True,
         metadata={
             'description': 'What follows in the order of the timeline.',
             'format': 'uri-reference',
+            'maxLength': MAX_URL,
             'examples': ['/api/posts?per_page=10&after=AAAAAAAAAHsQp0NWhOm_Xw'],
         },
     )
@@ -121,14 +141,14 @@ class TimelineLinksSchema(ResponseSchema):
         metadata={
             'description': 'What comes before in the order of the timeline.',
             'format': 'uri-reference',
+            'maxLength': MAX_URL,
             'examples': ['/api/posts?per_page=10&before=AAAAAAAAAITQQ2Ihm0rRzg'],
         },
     )
 
 
-class TimelineSchema(ResponseSchema):
+class TimelineSchema(PagedSchema):
     """The base of the pages of timelines: collections without numbers."""
 
-    items = fields.Nested(ResponseSchema, many=True)
     meta = fields.Nested(TimelineMetaSchema, data_key='_meta')
     links = fields.Nested(TimelineLinksSchema, data_key='_links')

@@ -14,10 +14,11 @@ class ChangeSchema(ResponseSchema):
     operation = fields.String(
         metadata={
             'description': 'Its method and path; empty where it is about all operations.',
+            'maxLength': 100,
             'examples': ['POST /api/posts'],
         }
     )
-    what = fields.String(metadata={'examples': ['Body, member `reply_to_id`: new.']})
+    what = fields.String(metadata={'maxLength': 10_000, 'examples': ['Body, member `reply_to_id`: new.']})
 
 
 class ReleaseSchema(ResponseSchema):
@@ -25,12 +26,19 @@ class ReleaseSchema(ResponseSchema):
 
     date = fields.String(
         allow_none=True,
-        metadata={'description': 'Null for what is not released yet.', 'format': 'date', 'examples': ['2026-11-22']},
+        metadata={
+            'description': 'Null for what is not released yet.',
+            'format': 'date',
+            'maxLength': 10,
+            'examples': ['2026-11-22'],
+        },
     )
-    changes = fields.Nested(ChangeSchema, many=True, metadata={'description': 'Those first that break clients.'})
+    changes = fields.Nested(
+        ChangeSchema, many=True, metadata={'description': 'Those first that break clients.', 'maxItems': 10_000}
+    )
 
 
 class ChangelogSchema(ResponseSchema):
     """All changes of the contract, by release, the newest first."""
 
-    items = fields.Nested(ReleaseSchema, many=True)
+    items = fields.Nested(ReleaseSchema, many=True, metadata={'maxItems': 1000})

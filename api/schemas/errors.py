@@ -3,24 +3,32 @@
 from marshmallow import fields, validate
 
 from api.problems import PROBLEMS, USERNAME_TAKEN
-from api.schemas.base import ResponseSchema
+from api.schemas.base import MAX_URL, ResponseSchema
 from api.schemas.links import Links
+
+# Errors may repeat what was asked, and a list may be wrong in each of its items: neither makes the answer long.
+MAX_TEXT = 1000
+MAX_TEXTS = 20
+MAX_ERRORS = 200
 
 
 class ErrorSchema(ResponseSchema):
     """Something went wrong."""
 
-    error = fields.String(metadata={'description': 'The reason phrase of the status.', 'examples': ['Bad Request']})
+    error = fields.String(
+        metadata={'description': 'The reason phrase of the status.', 'maxLength': 50, 'examples': ['Bad Request']}
+    )
     message = fields.String(
         metadata={
             'description': 'What is wrong, where there is something to add.',
+            'maxLength': MAX_TEXT,
             'examples': ['please use a different username'],
             'optional': True,
         }
     )
     errors = fields.Dict(
         keys=fields.String(),
-        values=fields.List(fields.String()),
+        values=fields.List(fields.String(metadata={'maxLength': MAX_TEXT}), metadata={'maxItems': MAX_TEXTS}),
         metadata={
             'description': 'What is wrong with each field, where a body or query does not fit its schema.',
             'examples': [{'email': ['Does not match.']}],
@@ -33,9 +41,14 @@ class ProblemErrorSchema(ResponseSchema):
     """What is wrong with one field."""
 
     pointer = fields.String(
-        metadata={'description': 'A JSON Pointer into the body.', 'format': 'uri-reference', 'examples': ['#/email']}
+        metadata={
+            'description': 'A JSON Pointer into the body.',
+            'format': 'uri-reference',
+            'maxLength': 100,
+            'examples': ['#/email'],
+        }
     )
-    detail = fields.String(metadata={'examples': ['Longer than maximum length 120.']})
+    detail = fields.String(metadata={'maxLength': MAX_TEXT, 'examples': ['Longer than maximum length 120.']})
 
 
 class ProblemSchema(ResponseSchema):
@@ -49,22 +62,31 @@ class ProblemSchema(ResponseSchema):
             'examples': [USERNAME_TAKEN.url],
         },
     )
-    title = fields.String(metadata={'description': 'The reason phrase of the status.', 'examples': ['Bad Request']})
-    status = fields.Integer(metadata={'minimum': 400, 'maximum': 599, 'examples': [400]})
+    title = fields.String(
+        metadata={'description': 'The reason phrase of the status.', 'maxLength': 50, 'examples': ['Bad Request']}
+    )
+    status = fields.Integer(metadata={'format': 'int32', 'minimum': 400, 'maximum': 599, 'examples': [400]})
     detail = fields.String(
         metadata={
             'description': 'What is wrong, where there is something to add.',
+            'maxLength': MAX_TEXT,
             'examples': ['please use a different username'],
             'optional': True,
         }
     )
     instance = fields.String(
-        metadata={'description': 'The path of the request.', 'format': 'uri-reference', 'examples': ['/api/users']}
+        metadata={
+            'description': 'The path of the request.',
+            'format': 'uri-reference',
+            'maxLength': MAX_URL,
+            'examples': ['/api/users'],
+        }
     )
     errors = fields.List(
         fields.Nested(ProblemErrorSchema),
         metadata={
             'description': 'What is wrong with each field.',
+            'maxItems': MAX_ERRORS,
             'examples': [[{'pointer': '#/email', 'detail': 'Longer than maximum length 120.'}]],
             'optional': True,
         },

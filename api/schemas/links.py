@@ -14,6 +14,8 @@ CONVERSIONS: dict[str, Callable[[Any], str]] = {
     'sha256': lambda text: hashlib.sha256(text.lower().encode()).hexdigest(),
 }
 
+# With ids of 19 digits, and no member that is a text of any length.
+MAX_LENGTH = 200
 EXAMPLES = {'email': 'susan@example.com'}
 
 
@@ -103,5 +105,5 @@ class Links(FromRecord, fields.Nested):
 
 def link_field(template: UrlTemplate) -> fields.Field[Any]:
     example = template.expand(tuple(EXAMPLES.get(member, 123) for member in template.members))
-    metadata = {'format': 'uri-reference', 'examples': [example]}
+    metadata = {'format': 'uri-reference', 'maxLength': MAX_LENGTH, 'examples': [example]}
     return fields.String(required=True, allow_none=template.nullable, metadata=metadata)

@@ -6,14 +6,14 @@ from marshmallow import fields, validate
 from marshmallow_sqlalchemy import auto_field
 
 from api.models import Post, PostVersion, User
-from api.schemas.base import RequestSchema, ResponseSchema
+from api.schemas.base import MAX_ID, RequestSchema, ResponseSchema
 from api.schemas.collections import TimelineSchema
 from api.schemas.embedded import Embedded
 from api.schemas.links import Links
 from api.schemas.users import AVATAR
 
-ID: dict[str, Any] = {'format': 'int64', 'minimum': 1, 'examples': [123]}
-COUNT: dict[str, Any] = {'format': 'int64', 'minimum': 0, 'examples': [3], 'volatile': True}
+ID: dict[str, Any] = {'minimum': 1, 'examples': [123]}
+COUNT: dict[str, Any] = {'minimum': 0, 'examples': [3], 'volatile': True}
 MOMENT: dict[str, Any] = {'examples': ['2021-06-20T15:04:27+00:00']}
 TEXT: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
 
@@ -85,7 +85,7 @@ class NewPostSchema(RequestSchema):
     reply_to_id = fields.Integer(
         strict=True,
         allow_none=True,
-        validate=validate.Range(1, 2**63 - 1),
+        validate=validate.Range(1, MAX_ID),
         metadata={'description': 'The post that this one answers.', 'format': 'int64', 'examples': [None]},
     )
 

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from api.schemas.base import RequestSchema, ResponseSchema
+from api.schemas.base import MAX_ID, RequestSchema, ResponseSchema
 
 MOST_AT_ONCE = 100
 
@@ -11,7 +11,7 @@ class RelationshipsRequestSchema(RequestSchema):
     """Of whom to tell."""
 
     ids = fields.List(
-        fields.Integer(validate=validate.Range(1, 2**63 - 1)),
+        fields.Integer(validate=validate.Range(1, MAX_ID), metadata={'format': 'int64'}),
         data_key='id',
         required=True,
         validate=validate.Length(1, MOST_AT_ONCE),
@@ -22,7 +22,7 @@ class RelationshipsRequestSchema(RequestSchema):
 class RelationshipSchema(ResponseSchema):
     """How you and somebody else stand to each other."""
 
-    id = fields.Integer(metadata={'format': 'int64', 'minimum': 1, 'examples': [123]})
+    id = fields.Integer(metadata={'minimum': 1, 'examples': [123]})
     follows = fields.Boolean(metadata={'description': 'Whether you follow them.', 'examples': [True]})
     followed_by = fields.Boolean(metadata={'description': 'Whether they follow you.', 'examples': [False]})
 
@@ -30,4 +30,4 @@ class RelationshipSchema(ResponseSchema):
 class RelationshipsSchema(ResponseSchema):
     """One for each user that there is, by id."""
 
-    items = fields.Nested(RelationshipSchema, many=True)
+    items = fields.Nested(RelationshipSchema, many=True, metadata={'maxItems': MOST_AT_ONCE})

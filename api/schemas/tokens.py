@@ -22,9 +22,13 @@ class ScopeList(fields.List[Any]):
 
     def __init__(self, *, description: str, volatile: bool = False, **kwargs: Any):
         scope = fields.String(validate=validate.OneOf(SCOPES))
-        super().__init__(
-            scope, metadata={'description': description, 'examples': [EXAMPLE], 'volatile': volatile}, **kwargs
-        )
+        metadata = {
+            'description': description,
+            'maxItems': len(SCOPES),
+            'examples': [EXAMPLE],
+            'volatile': volatile,
+        }
+        super().__init__(scope, metadata=metadata, **kwargs)
 
     def _serialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
         return list(SCOPES) if value is None else value.split()
@@ -37,6 +41,7 @@ class TokenSchema(ResponseSchema):
         metadata={
             'description': 'Send it as `Authorization: Bearer <token>`.',
             'pattern': '^[0-9a-f]{32}$',
+            'maxLength': 32,
             'examples': ['2a0ae4ae7f8f5a39cfbe1ca90c04e2d6'],
         }
     )
@@ -62,7 +67,7 @@ class PersonalTokenSchema(ResponseSchema):
     class Meta(ResponseSchema.Meta):
         model = Token
 
-    id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [17]})
+    id = auto_field(metadata={'minimum': 1, 'examples': [17]})
     name: Any = auto_field(allow_none=False, metadata={'examples': ['nightly backup']})
     scopes = ScopeList(description='What it may do.')
     used_scopes = ScopeList(description='What it has done so far.', volatile=True)
@@ -81,6 +86,7 @@ class MadeTokenSchema(PersonalTokenSchema):
         metadata={
             'description': 'Send it as `Authorization: Bearer <token>`. It is not shown again: the server forgets it.',
             'pattern': '^mb_[0-9A-Za-z]{49}$',
+            'maxLength': 52,
             'examples': ['mb_00000000000000000000000000000000000000000041bDnVF'],
         }
     )

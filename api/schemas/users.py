@@ -24,7 +24,7 @@ AVATAR = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
 username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
 email = {'description': 'Unique without regard to case.', 'examples': ['susan@example.com']}
 about_me = {'description': 'Null clears it.', 'examples': ['Hello, my name is Susan!']}
-count = {'format': 'int64', 'minimum': 0, 'volatile': True}
+count = {'minimum': 0, 'volatile': True}
 
 
 class Password(fields.String):
@@ -50,7 +50,7 @@ class OwnUserSchema(ResponseSchema):
     class Meta(ResponseSchema.Meta):
         model = User
 
-    id = auto_field(metadata={'format': 'int64', 'minimum': 1, 'examples': [123]})
+    id = auto_field(metadata={'minimum': 1, 'examples': [123]})
     username = auto_field(metadata={'examples': ['susan']})
     email: Any = auto_field(metadata={'examples': ['susan@example.com']})
     email_verified: Any = auto_field(
@@ -108,6 +108,7 @@ class ProfileSchema(OwnUserSchema):
         attribute='own_email',
         metadata={
             'description': 'There in your own entry only.',
+            'maxLength': 120,
             'examples': ['susan@example.com'],
             'optional': True,
         },

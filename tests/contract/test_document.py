@@ -165,7 +165,7 @@ def test_every_link_leads_to_a_route(migrated_app: Flask) -> None:
 
 def test_the_server_is_not_whoever_asked_first(settings: Settings) -> None:
     answer = create_app(settings).test_client().get('/apispec.json', headers={'Host': 'elsewhere.example'})
-    assert json.loads(answer.data)['servers'] == [{'url': '/', 'description': 'This server'}]
+    assert json.loads(answer.data)['servers'] == [{'url': '/', 'description': 'This server', 'x-internal': False}]
 
 
 def examples_in(part: Any) -> Iterator[tuple[Any, Any]]:

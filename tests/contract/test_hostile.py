@@ -269,6 +269,17 @@ ODD = [
 ]
 
 
+@pytest.mark.parametrize('form', ['application/json', 'application/problem+json'])
+@pytest.mark.parametrize(
+    'query', ['fields=' + 'a,' * 20_000, 'fields=' + 'a' * 40_000], ids=['many mistakes', 'a long one']
+)
+def test_a_long_list_of_mistakes_has_no_long_answer(ana, query, form):
+    answer = ana.get(f'/api/users?{query}', headers={'Accept': form})
+    assert answer.status_code == 400
+    assert 0 < len(answer.json['errors']) <= 20
+    assert len(answer.data) < 3000
+
+
 @pytest.mark.parametrize('value', ODD, ids=lambda value: value[:24])
 def test_no_page_is_refused(ana, send, value):
     for url in COLLECTIONS:
