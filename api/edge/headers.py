@@ -76,11 +76,16 @@ def secure(answer: Response) -> Response:
 
 
 def control_caches(answer: Response) -> Response:
-    """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true."""
+    """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true.
+
+    Nobody can ask about what has neither a tag nor a date, so that keeping it is of no use.
+    """
+    has_validator = 'ETag' in answer.headers or 'Last-Modified' in answer.headers
     if answer.status_code >= 400 or request.blueprint in NEVER_KEPT:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
-        answer.headers.add('Cache-Control', 'private, no-cache' if is_data() else 'no-cache')
+        kept = 'private, no-cache' if is_data() else 'no-cache'
+        answer.headers.add('Cache-Control', kept if has_validator else 'no-store')
     return answer
 
 

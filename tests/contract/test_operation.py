@@ -118,6 +118,8 @@ def test_caches_keep_nothing_that_they_should_not(anonymous: Client, login: Call
             ana.ask_for_token('ana'),
             anonymous.get('/api/users'),
             ana.get('/api/users/0'),
+            ana.put(f'/api/me/following/{ana.id}'),
+            anonymous.get('/docs'),
             ana.delete('/api/tokens'),
         ],
     }

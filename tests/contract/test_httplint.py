@@ -1,0 +1,177 @@
+"""Answers as they are on the wire, before the eyes of httplint, which REDbot is made of."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from httplint import HttpRequestLinter, HttpResponseLinter, Note, levels
+
+from config import Settings
+from tests.servers import Server, serving
+from tests.world import KNOWN, Operation, World, call
+
+# The kinds of warnings that there may be, and why.
+EXPLAINED = {
+    'STATUS_BAD_REQUEST': 'said of every 400: it is what the status means',
+    'STORE_PUBLIC_UNNECESSARY': 'of the files of /docs, which proxies may keep whoever asks: Flask says so',
+}
+PAGES = [
+    '/',
+    '/livez',
+    '/api/me',
+    '/api/users',
+    '/api/posts',
+    '/docs',
+    '/docs/assets/swagger-ui.css',
+    '/apispec.json',
+    '/problems/not-found',
+    '/.well-known/api-catalog',
+]
+TEXT = '{"text": "hello"}'
+# status: method, path, headers and body of a request that it answers
+FAILURES: dict[int, tuple[str, str, dict[str, str], str]] = {
+    400: ('POST', '/api/posts', {}, '{}'),
+    401: ('GET', '/api/users', {}, ''),
+    404: ('GET', '/api/users/0', {}, ''),
+    405: ('DELETE', '/api/users', {}, ''),
+    406: ('GET', '/api/users', {'Accept': 'image/png'}, ''),
+    412: ('PUT', '/api/posts/{post}', {'If-Match': '"another"'}, TEXT),
+    415: ('PATCH', '/api/posts/{post}', {'Content-Type': 'text/plain'}, TEXT),
+}
+
+pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
+
+
+class Exchange(NamedTuple):
+    """A request to a real server, and what it answered."""
+
+    method: str
+    target: str
+    sent: dict[str, str]
+    version: int
+    status_code: int
+    reason: str
+    fields: list[tuple[str, str]]
+    body: bytes
+
+    def __enter__(self) -> 'Exchange':
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        pass
+
+    def get_data(self) -> bytes:
+        return self.body
+
+    def header(self, name: str) -> str:
+        return dict(self.fields)[name]
+
+    def notes(self) -> list[Note]:
+        """What httplint has to say of the answer."""
+        request = HttpRequestLinter()
+        request.process_request_topline(self.method.encode(), f'http://localhost{self.target}'.encode(), b'1.1')
+        request.process_headers([(name.encode(), value.encode()) for name, value in self.sent.items()])
+        answer = HttpResponseLinter(start_time=time.time(), _related=request)
+        answer.base_uri = f'http://localhost{self.target}'
+        answer.is_head_response = self.method == 'HEAD'
+        answer.process_response_topline(b'1.1', str(self.status_code).encode(), self.reason.encode())
+        answer.process_headers([(name.encode(), value.encode('latin-1')) for name, value in self.fields])
+        answer.feed_content(self.body)
+        answer.finish_content(complete=True)
+        return [note for each in answer.notes for note in (each, *each.subnotes)]
+
+
+class Wire:
+    """What `call` needs of a client, over a connection to a server."""
+
+    def __init__(self, server: Server):
+        self.server = server
+
+    def open(
+        self, path: str, *, method: str = 'GET', query_string: Any = None, headers: Any = None, **body: Any
+    ) -> Any:
+        target = f'{path}?{urlencode(query_string)}' if query_string else path
+        sent = dict(headers or {})
+        if 'content_type' in body:
+            sent['Content-Type'] = body['content_type']
+        connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=30)
+        try:
+            connection.request(method, target, body.get('data'), sent)
+            answer = connection.getresponse()
+            fields = list(answer.headers.raw_items())
+            return Exchange(method, target, sent, answer.version, answer.status, answer.reason, fields, answer.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope='module')
+def wire(migrated_app: Flask, settings: Settings) -> Iterator[Wire]:
+    """Of a server that nobody else asks, so that its limits are there for these tests."""
+    with serving(settings.database_url, RATELIMIT_ENABLED='true') as server:
+        yield Wire(server)
+
+
+@pytest.fixture
+def world(app: Flask, make_world: Any) -> World:
+    built: World = make_world()
+    return built
+
+
+@pytest.fixture
+def token(world: World) -> dict[str, str]:
+    return {'Authorization': f'Bearer {world.callers[0].token}'}
+
+
+def check(exchange: Exchange, status: int) -> None:
+    """Fails where the answer is another, or httplint finds an error in it, or something that is not explained."""
+    assert exchange.status_code == status, exchange.body
+    found = [note for note in exchange.notes() if note.level in (levels.BAD, levels.WARN)]
+    unexplained = [note for note in found if note.level == levels.BAD or type(note).__name__ not in EXPLAINED]
+    assert not unexplained, [f'{type(note).__name__}: {note.summary}' for note in unexplained]
+
+
+@pytest.mark.parametrize('id', KNOWN)
+def test_every_operation_succeeds_without_a_blemish(
+    wire: Any, operations: dict[str, Operation], world: World, id: str
+) -> None:
+    exchange = call(wire, operations[id], KNOWN[id], world.callers[0], world)
+    check(cast(Any, exchange), KNOWN[id].status)
+
+
+@pytest.mark.parametrize('path', PAGES)
+def test_whatever_can_be_read(wire: Wire, token: dict[str, str], path: str) -> None:
+    whole = wire.open(path, headers=token)
+    status = 302 if path == '/' else 200
+    check(whole, status)
+    check(wire.open(path, headers=token, method='HEAD'), status)
+    check(wire.open(path, headers=token, method='OPTIONS'), 200)
+    tag = dict(whole.fields).get('etag')
+    assert tag or status == 302 or whole.header('cache-control') == 'no-store'
+    if tag:
+        check(wire.open(path, headers={**token, 'If-None-Match': tag}), 304)
+
+
+@pytest.mark.parametrize('form', ['application/json', 'application/problem+json'])
+@pytest.mark.parametrize('status', FAILURES)
+def test_every_error(wire: Wire, world: World, token: dict[str, str], status: int, form: str) -> None:
+    method, path, headers, body = FAILURES[status]
+    sent = {'Accept': form, **({} if status == 401 else token), **headers}
+    data = {'data': body, 'content_type': headers.get('Content-Type', 'application/json')} if body else {}
+    check(wire.open(path.format(post=world.post), method=method, headers=sent, **data), status)
+
+
+def test_pages_of_errors_and_what_browsers_ask_first(wire: Wire) -> None:
+    check(wire.open('/nowhere', headers={'Accept': 'text/html'}), 404)
+    asked = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'POST'}
+    check(wire.open('/api/users', method='OPTIONS', headers=asked), 200)
+
+
+def test_too_many_requests(wire: Wire) -> None:
+    body = {'data': '{"email": "somebody@example.com"}', 'content_type': 'application/json'}
+    for _ in range(5):
+        check(wire.open('/api/password-resets', method='POST', **body), 202)
+    check(wire.open('/api/password-resets', method='POST', **body), 429)
