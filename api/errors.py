@@ -22,10 +22,10 @@ class ApiError(Exception):
         errors: FieldErrors | None = None,
         headers: Mapping[str, str] | None = None,
     ):
-        super().__init__(problem.name, message)
+        self.message = message or problem.message
+        super().__init__(problem.name, self.message)
         self.problem = problem
         self.status = HTTPStatus(problem.status)
-        self.message = message or problem.message
         self.errors = errors
         self.headers = headers or {}
 

@@ -41,24 +41,34 @@ def response(
             return respond(shape, dump(shape, view(*args, **kwargs)), status_code)
 
         @wraps(view)
-        def answer_acceptably(*args: Any, **kwargs: Any) -> Response:
-            demand_acceptable()
+        def answer_once(*args: Any, **kwargs: Any) -> Response:
+            if not is_read():
+                demand_acceptable()
             return once(lambda: answer(*args, **kwargs)) if request.method == 'POST' else answer(*args, **kwargs)
 
-        return answer_acceptably
+        return answer_once
 
     return decorate
 
 
 def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200, *, weak: bool = False) -> Response:
-    """weak: whether its `ETag` is one, as of collections."""
+    """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how.
+
+    weak: whether its `ETag` is one, as of collections.
+    """
+    if is_read():
+        demand_acceptable()
     body = orjson.dumps(dumped)
     answer = Response(body, status_code, mimetype=JSON if shape.only is None else PART)
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
-    elif status_code == HTTPStatus.OK and request.method in ('GET', 'HEAD', 'PATCH'):
+    elif status_code == HTTPStatus.OK and (is_read() or request.method == 'PATCH'):
         answer.headers.add('ETag', entity_tag(shape, dumped, body, weak=weak))
     return answer
+
+
+def is_read() -> bool:
+    return request.method in ('GET', 'HEAD')
 
 
 def dump(shape: ResponseSchema, answer: Any) -> Any:

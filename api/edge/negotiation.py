@@ -16,8 +16,9 @@ def demand_acceptable(media_type: str = JSON) -> None:
     """406 where the client rules out the one form that there is. Who names some kind of our JSON likes it all."""
     if request.environ.get('HTTP_ACCEPT') in LIKED_BY_ALL:
         return
-    accept = accepted()
-    if not any(accept.quality(form) for form in ((JSON, PART, PROBLEM) if media_type == JSON else (media_type,))):
+    accept, forms = accepted(), (JSON, PART, PROBLEM) if media_type == JSON else (media_type,)
+    # Where nothing can be read of it, nothing is ruled out.
+    if accept and not any(accept.quality(form) for form in forms):
         raise ApiError(NOT_ACCEPTABLE)
 
 

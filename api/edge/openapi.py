@@ -191,7 +191,7 @@ def add_part(content: Json, schemas: Json) -> None:
 
 
 def part_of(schema: Json) -> Json:
-    return {name: value for name, value in schema.items() if name != 'required'} | {'minProperties': 1}
+    return {name: value for name, value in schema.items() if name != 'required'}
 
 
 def name_of(media: Json) -> str:

@@ -14,7 +14,6 @@ from apifairy import arguments
 from flask import Response, request
 
 from api.edge.answers import respond
-from api.edge.negotiation import demand_acceptable
 from api.edge.positions import opened, sealed
 from api.edge.sparse import asked_fields, wanted
 from api.edge.views import note
@@ -74,7 +73,6 @@ def paginated(
 
         @wraps(view)
         def page(asked: dict[str, Any], **kwargs: Any) -> Response:
-            demand_acceptable()
             shape = wanted(instance)
             place = {name: asked.pop(name) for name in PLACE if name in asked}
             base = base_url(**asked)

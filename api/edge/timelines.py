@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 from apifairy import arguments
 from flask import Response
 
-from api.edge.negotiation import demand_acceptable
 from api.edge.paging import Links, Page, ahead, base_url, behind, item_members, respond_linked
 from api.edge.positions import opened, sealed
 from api.edge.sparse import wanted
@@ -45,7 +44,6 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]],
 
         @wraps(view)
         def page(asked: dict[str, Any], **kwargs: Any) -> Response:
-            demand_acceptable()
             shape = wanted(instance)
             return respond_linked(shape, read(view(**kwargs), item_members(shape), **asked))
 

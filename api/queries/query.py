@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, UnaryExpression, bindparam
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, UnaryExpression, bindparam, literal
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.extensions import db
@@ -19,6 +19,8 @@ from api.extensions import db
 AnyRow = Row[*tuple[Any, ...]]
 Rows = CursorResult[*tuple[Any, ...]]
 AnySelect = Select[*tuple[Any, ...]]
+NO_COLUMN = literal(1).label('no_column')
+
 # Clients choose members, and there are many ways to choose.
 MOST_DERIVED = 256
 
@@ -153,9 +155,9 @@ def listing(
 
 
 def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:
-    """The select with just these of its columns, in this order."""
+    """The select with just these of its columns, in this order; where it has none of them, with as many rows."""
     columns = select.selected_columns
-    return select.with_only_columns(*(columns[member] for member in members if member in columns))
+    return select.with_only_columns(*([columns[member] for member in members if member in columns] or [NO_COLUMN]))
 
 
 def run(

@@ -432,7 +432,7 @@ ODD_HEADERS += ['text/html;a*=b', "text/html;a*0*=nonsense''%;a*1=x", 'text/html
 @pytest.mark.parametrize('value', ODD_HEADERS, ids=lambda value: ascii(value[:24]))
 def test_odd_accept_headers_are_not_a_fault(ana, send, value):
     for name in ('Accept', 'Accept-Language', 'If-None-Match', 'Range', 'Cookie', 'X-Request-ID', 'Forwarded'):
-        assert send(ana, 'GET', '/api/users', headers={name: value}).status_code in (200, 304)
+        assert send(ana, 'GET', '/api/users', headers={name: value}).status_code in (200, 304, 406)
         assert send(ana, 'GET', '/api/users/0', headers={name: value}).status_code == 404
 
 

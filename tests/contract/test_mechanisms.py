@@ -386,6 +386,14 @@ def test_only_these_columns_are_read(login: Callable[[str], Client], count_queri
         assert 'about_me' not in columns
 
 
+def test_what_one_may_not_see_is_not_there(login: Callable[[str], Client]) -> None:
+    ana, bea = login('ana'), login('bea')
+    assert bea.get(f'/api/users/{bea.id}?fields=email').json == {'email': 'bea@example.com'}
+    answer = bea.get(f'/api/users/{ana.id}?fields=email')
+    assert (answer.status_code, answer.json) == (200, {})
+    assert bea.get('/api/users/0?fields=email').status_code == 404
+
+
 def test_links_keep_the_members_that_were_asked_for(login: Callable[[str], Client]) -> None:
     ana = login('ana')
     login('bea')
