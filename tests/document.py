@@ -1,10 +1,12 @@
 """Holds answers against the document: what it does not allow fails the test that saw it."""
 
 import json
+from functools import cache
 from typing import Any
 
+import jsonschema_rs
 from flask import Flask
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -31,6 +33,8 @@ class Document:
             schema.setdefault('additionalProperties', False)
         registry: Registry[Any] = Registry().with_resource(ROOT, DRAFT202012.create_resource(self.document))
         self.registry = registry
+        self.compiled = jsonschema_rs.Registry([(ROOT, self.document)])
+        self.validator = cache(self.make_validator)
         self.operations = {
             operation['operationId']: operation
             for path in self.document['paths'].values()
@@ -65,10 +69,15 @@ class Document:
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'
         if answer.mimetype.endswith(('json', 'jsonl')):
-            schema = {'$ref': ROOT + content[answer.mimetype]['schema']['$ref']}
-            validator = Draft202012Validator(schema, registry=self.registry, format_checker=formats)
+            validator = self.validator(content[answer.mimetype]['schema']['$ref'])
             for value in [answer.json] if answer.is_json else map(json.loads, answer.text.splitlines()):
                 validator.validate(value)
+
+    def make_validator(self, ref: str) -> jsonschema_rs.Draft202012Validator:
+        """Compiled, and once for each schema: otherwise a check takes as long as many a request does."""
+        return jsonschema_rs.Draft202012Validator(
+            {'$ref': ROOT + ref}, registry=self.compiled, formats={'date-time': is_moment}, validate_formats=True
+        )
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
         """The operation for a request, or for a method that its URL does not have another; None outside of the API."""
