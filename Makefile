@@ -29,6 +29,8 @@ data/demo.sqlite: | $(VENV)/serve
 	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask seed
 	mv $@.new $@
 
+# Tests start many processes, of which not each should compile all that it imports, whatever is set here.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/develop
 	$(BIN)/pytest --numprocesses auto --dist loadfile --cov
 
