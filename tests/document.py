@@ -64,7 +64,7 @@ class Document:
         for name, value in answer.headers.items():
             assert name in declared or name in OF_HTTP, f'{what}: {name} is not declared'
             if name in declared:
-                Draft202012Validator(self.resolve(declared[name])['schema']).validate(value)
+                self.validator(f'{declared[name]["$ref"]}/schema').validate(value)
 
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'
