@@ -7,8 +7,6 @@ from typing import Any
 import jsonschema_rs
 from flask import Flask
 from jsonschema import FormatChecker
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.test import TestResponse
 
@@ -31,8 +29,6 @@ class Document:
         self.document = json.loads(app.test_client().get('/apispec.json').data)
         for schema in self.document['components']['schemas'].values():
             schema.setdefault('additionalProperties', False)
-        registry: Registry[Any] = Registry().with_resource(ROOT, DRAFT202012.create_resource(self.document))
-        self.registry = registry
         self.compiled = jsonschema_rs.Registry([(ROOT, self.document)])
         self.validator = cache(self.make_validator)
         self.operations = {
