@@ -3,9 +3,9 @@
 Rows are locked in one order: posts before users, and each by its id. A reply's id is above that of what it answers.
 """
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 
 from api.clock import utcnow
@@ -15,33 +15,45 @@ from api.models import Post, PostVersion, User
 from api.problems import NOTHING_TO_REPLY_TO
 
 TURN = 6_203_748_915
-COLUMNS = Post.__table__.columns
+USERS, POSTS = cast(Table, User.__table__), cast(Table, Post.__table__)
+NEW = ('author_id', 'text', 'reply_to_id', 'created_at')
+
+
+def in_turn() -> Any:
+    """An insert of a post that waits until those before it are committed, so that ids are given out in that order.
+
+    Whoever polls for what is newer than an id would never see a post with a lower one that is committed later. On
+    SQLite only one writes at a time as it is.
+    """
+    turn = select(func.pg_advisory_xact_lock(TURN)).subquery('turn')
+    row: Select[Any] = select(*(bindparam(name, type_=POSTS.c[name].type) for name in NEW)).select_from(turn)
+    return postgresql.insert(POSTS).from_select(list(NEW), row)
+
+
+# Made once, and without the ORM, which would look for objects to bring up to date: that costs more than the database.
+COUNT_POST = (
+    update(USERS)
+    .where(USERS.c.id == bindparam('actor'), USERS.c.disabled_at.is_(None))
+    .values(post_count=USERS.c.post_count + 1)
+    .returning(USERS.c.username, USERS.c.email)
+)
+INSERT_POST = {
+    'sqlite': insert(POSTS).values({name: bindparam(name) for name in NEW}).returning(*POSTS.c),
+    'postgresql': in_turn().returning(*POSTS.c),
+}
 
 
 def write_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict[str, Any]:
     """Writes a post and returns it as its author sees it."""
     if reply_to_id is not None:
         count_reply(reply_to_id)
-    counted = update(User).where(User.id == actor, User.disabled_at.is_(None)).values(post_count=User.post_count + 1)
-    author = db.session.execute(counted.returning(User.username, User.email)).one_or_none()
+    connection = db.session.connection()
+    author = connection.execute(COUNT_POST, {'actor': actor}).one_or_none()
     if author is None:
         raise UnauthorizedError
     values = {'author_id': actor, 'text': text, 'reply_to_id': reply_to_id, 'created_at': utcnow()}
-    post = db.session.execute(in_turn(values).returning(*COLUMNS)).one()
+    post = connection.execute(INSERT_POST[connection.dialect.name], values).one()
     return {**post._mapping, 'author_username': author.username, 'author_email': author.email, 'liked': False}
-
-
-def in_turn(values: dict[str, Any]) -> Any:
-    """An insert of a post that waits until those before it are committed, so that ids are given out in that order.
-
-    Whoever polls for what is newer than an id would never see a post with a lower one that is committed later. On
-    SQLite only one writes at a time as it is.
-    """
-    if db.engine.dialect.name == 'sqlite':
-        return insert(Post).values(values)
-    turn = select(func.pg_advisory_xact_lock(TURN)).subquery('turn')
-    row: Select[Any] = select(*(literal(value, COLUMNS[name].type) for name, value in values.items())).select_from(turn)
-    return postgresql.insert(Post).from_select(list(values), row)
 
 
 def count_reply(id: int) -> None:

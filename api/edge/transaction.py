@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -17,12 +18,22 @@ from api.extensions import db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 DRY_RUN = 'dry-run'
+NO_SESSION = NullSession()
 # A preference is a word, perhaps with a value or parameters (RFC 7240).
 DRY_RUN_PREFERRED = re.compile(r'(^|,)\s*dry-run\s*($|[,;=])', re.IGNORECASE)
 
 
+class NoSessions(SessionInterface):
+    """There are no cookies, so nothing is looked for in them."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return NO_SESSION
+
+
 class TransactionalFlask(Flask):
     """A Flask whose views run in the request's transaction."""
+
+    session_interface = NoSessions()
 
     def dispatch_request(self) -> ResponseReturnValue:
         read_only = request.method in SAFE_METHODS
