@@ -84,7 +84,7 @@ UNKNOWN_MEMBER = problem(
     'unknown-member',
     400,
     'there is no such member',
-    '`fields` names a member that these items do not have.',
+    '`fields` names a member that these items do not have, or one of them twice.',
     'Name members as they stand in the whole answer, with commas between them.',
 )
 WRONG_PASSWORD = problem(

@@ -90,7 +90,8 @@ def make_personal_token(
     if (db.session.scalar(theirs) or 0) >= MOST_PERSONAL_TOKENS:
         raise ApiError(TOO_MANY_TOKENS)
     token, now = new_secret(), utcnow()
-    values = {'name': name, 'scopes': words(scopes), 'created_at': now, 'expires_at': now + expires_in}
+    expires_at = (now + expires_in).replace(microsecond=0)
+    values = {'name': name, 'scopes': words(scopes), 'created_at': now, 'expires_at': expires_at}
     made = insert(Token).values(user_id=actor, digest=digest_of(token), **values).returning(*Token.__table__.columns)
     return {**db.session.execute(made).one()._mapping, 'token': token}
 

@@ -102,8 +102,8 @@ OF_ERRORS = {
 UNAUTHORIZED_BASIC = 'UnauthorizedBasic'
 # Without examples, which the documentation page would send.
 PARAMETERS: dict[str, tuple[str, str, Json]] = {
-    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', {'maxLength': 1024}),
-    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', {'maxLength': 1024}),
+    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', {}),
+    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', {}),
     'IdempotencyKey': (
         KEY,
         'Of your making, such as a UUID, another for each request. Sent again with it, within 24 hours, the request is '
@@ -112,8 +112,8 @@ PARAMETERS: dict[str, tuple[str, str, Json]] = {
     ),
     'Prefer': (
         'Prefer',
-        'With `dry-run` everything is done but kept: the answer is what it would be.',
-        {'enum': [DRY_RUN]},
+        'With `dry-run` everything is done but kept: the answer is what it would be. Other preferences are ignored.',
+        {},
     ),
 }
 

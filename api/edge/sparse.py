@@ -35,6 +35,8 @@ def part_of(whole: ResponseSchema, asked: str) -> ResponseSchema:
     names = asked.split(',')
     if unknown := [name for name in names if name not in members]:
         raise ApiError(UNKNOWN_MEMBER, errors={'fields': [f'There is no member {name}.' for name in unknown]})
+    if len(set(names)) < len(names):
+        raise ApiError(UNKNOWN_MEMBER, 'a member is named twice', {'fields': ['Names a member twice.']})
     # In the order of the schema, whatever order was asked for.
     chosen = [prefix + attribute for name, attribute in members.items() if name in names]
     others = [attribute for attribute in whole.dump_fields if prefix and attribute != ITEMS]

@@ -273,9 +273,6 @@ def try_out(page: Page, operation_id: str, status: int, body: dict[str, Any] | N
     for name, value in parameters.items():
         field = block.locator(f'[data-param-name={name}]')
         field.locator('.json-schema-array, input, select').first.wait_for()
-        if field.locator('select').count():
-            field.locator('select').select_option(value)
-            continue
         if field.locator('.json-schema-array').count() and not field.locator('input').count():
             field.get_by_role('button', name='Add').click()
         field.locator('input').first.fill(value)

@@ -331,7 +331,12 @@ def test_an_address_that_is_none_is_limited_too(client: Client, address: str) ->
         (
             'application/problem+json',
             'application/problem+json',
-            {'type': 'about:blank', 'title': 'Too Many Requests', 'status': 429, 'instance': '/api/users'},
+            {
+                'type': '/problems/too-many-requests',
+                'title': 'Too Many Requests',
+                'status': 429,
+                'instance': '/api/users',
+            },
         ),
         ('text/html', 'application/json', {'error': 'Too Many Requests'}),
     ],
@@ -432,12 +437,14 @@ def test_the_document_tells_of_each_operation_whether_it_is_limited(client: Clie
             assert bool(FIELDS & success.get('headers', {}).keys()) is limited, (method, path)
             if limited:
                 assert FIELDS.issubset(success['headers'])
-                required = {name for name, header in answers['429']['headers'].items() if header['required']}
-                assert required == {*FIELDS, 'Retry-After'}
+                headers = answers['429']['headers']
+                required = {name for name, header in headers.items() if document.resolve(header)['required']}
+                assert 'Retry-After' in required
+                assert FIELDS.issubset(headers)
 
 
 def test_examples_of_the_fields_in_the_document_are_well_formed(client: Client) -> None:
-    headers = Client.document.document['components']['responses']['TooManyRequests']['headers']
+    headers = Client.document.document['components']['headers']
     policy, left = (items_of(headers[name]['example']) for name in ('RateLimit-Policy', 'RateLimit'))
     assert policy == {'token': {'q': 300, 'w': 300}}
     assert left.keys() == policy.keys()

@@ -52,4 +52,4 @@ def test_the_transcripts_are_real(tmp_path: Path) -> None:
             shown = printed.splitlines()[0] if ' -h ' in command else printed
             assert timeless(shown) == timeless(expected.strip()), command
             checked += 1
-    assert checked == 8
+    assert checked == 12
