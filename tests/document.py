@@ -45,7 +45,8 @@ class Document:
         declared = operation['responses'].get(str(answer.status_code))
         assert declared is not None, f'{method} {path}: {answer.status_code} is not declared'
         declared = self.resolve(declared)
-        self.check_headers(f'{method} {path} {answer.status_code}', declared['headers'], answer)
+        headers = self.document['x-headers'] | declared.get('headers', {})
+        self.check_headers(f'{method} {path} {answer.status_code}', headers, answer)
         if answer.status_code >= 400:
             kind = answer.headers['Link'].partition('>')[0][1:]
             assert kind in operation['x-problems'], f'{method} {path}: {kind} is not declared'
@@ -60,7 +61,8 @@ class Document:
         for name, value in answer.headers.items():
             assert name in declared or name in OF_HTTP, f'{what}: {name} is not declared'
             if name in declared:
-                self.validator(f'{declared[name]["$ref"]}/schema').validate(value)
+                ref = declared[name].get('$ref', f'#/x-headers/{name}')
+                self.validator(f'{ref}/schema').validate(value)
 
     def check_body(self, content: dict[str, Any], answer: TestResponse) -> None:
         assert answer.mimetype in content, f'{answer.mimetype} is not declared'

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from api.contract.operations import Found, of_operation
+from api.contract.operations import Found, as_members, of_operation
 from api.contract.schemas import Json, Schemas
 
 
@@ -27,7 +27,7 @@ def changes(old: Json, new: Json) -> list[Change]:
     kept = {name: set(of_operation(schemas, before[name], after[name])) for name in before if name in after}
     everywhere = set.intersection(*kept.values()) if len(kept) > 1 else set()
     made = [Change(True, name, 'Gone.') for name in before if name not in after]
-    made += sentences('', everywhere | set(of_schemes(old, new)))
+    made += sentences('', everywhere | set(of_schemes(old, new)) | set(of_headers(schemas)))
     for name in kept:
         made += sentences(name, kept[name] - everywhere)
     made += [Change(False, name, f'New: {after[name]["summary"]}.') for name in after if name not in before]
@@ -48,6 +48,13 @@ def of_schemes(old: Json, new: Json) -> Iterator[Found]:
     for name in before:
         if name in after and before[name] | {'description': ''} != after[name] | {'description': ''}:
             yield Found(True, 'credentials', 'sent in another way', name)
+
+
+def of_headers(schemas: Schemas) -> Iterator[Found]:
+    """Those that every answer has."""
+    before, after = (as_members(document, document.get('x-headers', {})) for document in schemas)
+    for difference in schemas.differences(before, after):
+        yield Found(difference.gained, 'every answer, header', difference.what, difference.at)
 
 
 def sentences(operation: str, found: set[Found]) -> Iterator[Change]:

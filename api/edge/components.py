@@ -88,7 +88,16 @@ FORMS: dict[str, Json] = {
 SENT_AS = {'Help': 'Link', 'Basic': 'WWW-Authenticate', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
 OF_THE_CONTRACT = (HEADER, 'Deprecation', 'Sunset')
 OF_CACHES = ('Cache-Control', 'Vary')
-EVERYWHERE = (*SECURITY, 'Strict-Transport-Security', *CORS, *OF_CACHES, *OF_THE_CONTRACT, 'X-Request-ID')
+# Said once, for all answers: each operation would be a long list of them otherwise.
+EVERYWHERE = (
+    *SECURITY,
+    'Strict-Transport-Security',
+    *CORS,
+    *OF_CACHES,
+    *OF_THE_CONTRACT,
+    'Preference-Applied',
+    'X-Request-ID',
+)
 LIMITED = ('RateLimit-Policy', 'RateLimit')
 OF_ERRORS = {
     401: ('WWW-Authenticate',),
@@ -121,7 +130,7 @@ PARAMETERS: dict[str, tuple[str, str, Json]] = {
 def components() -> Json:
     return {
         'schemas': error_schemas(),
-        'headers': {name: header(name, *said) for name, said in HEADERS.items()},
+        'headers': {name: header(name, *said) for name, said in HEADERS.items() if name not in EVERYWHERE},
         'parameters': {name: parameter(*said) for name, said in PARAMETERS.items()},
         'responses': {
             'NotModified': not_modified(),
@@ -130,6 +139,10 @@ def components() -> Json:
             UNAUTHORIZED_BASIC: error_response(401, 'Basic'),
         },
     }
+
+
+def headers_everywhere() -> Json:
+    return {name: header(name, *HEADERS[name]) for name in EVERYWHERE}
 
 
 def header(name: str, description: str, example: str, required: bool) -> Json:
@@ -142,8 +155,8 @@ def parameter(name: str, description: str, schema: Json) -> Json:
 
 
 def headers(*names: str) -> Json:
-    """References to the headers of an answer, by the names under which they are sent."""
-    return {SENT_AS.get(name, name): {'$ref': f'#/components/headers/{name}'} for name in (*EVERYWHERE, *names)}
+    """References to headers, by the names under which they are sent."""
+    return {SENT_AS.get(name, name): {'$ref': f'#/components/headers/{name}'} for name in names}
 
 
 def not_modified(*names: str) -> Json:
@@ -161,7 +174,7 @@ def error_response(status: int, *names: str) -> Json:
     }
     if status in PAGES:
         content['text/html'] = {'schema': {'type': 'string', 'maxLength': MAX_PAGE_OF_HTML}}
-    said = headers('Help', 'Preference-Applied', *LIMITED, *names)
+    said = headers('Help', *LIMITED, *names)
     return {'description': DESCRIPTIONS[status], 'content': content, 'headers': said}
 
 

@@ -10,7 +10,16 @@ from typing import Any
 from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
 
 from api import problems
-from api.edge.components import DESCRIPTIONS, LIMITED, UNAUTHORIZED_BASIC, Json, components, headers, response_name
+from api.edge.components import (
+    DESCRIPTIONS,
+    LIMITED,
+    UNAUTHORIZED_BASIC,
+    Json,
+    components,
+    headers,
+    headers_everywhere,
+    response_name,
+)
 from api.edge.idempotency import REPLAYED
 from api.edge.negotiation import JSON, PART
 from api.edge.paging import PLACE
@@ -25,7 +34,7 @@ ID = {'type': 'integer', 'format': 'int64', 'minimum': 1, 'maximum': MAX_ID, 'ex
 WRITES = ('post', 'put', 'patch', 'delete')
 NEW_PASSWORDS = (('NewUser', 'password'), ('PasswordChange', 'new_password'), ('Reset', 'new_password'))
 
-EVERYWHERE = (problems.BAD_REQUEST, problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
+ANYWHERE = (problems.BAD_REQUEST, problems.METHOD_NOT_ALLOWED, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
 OF_BODIES = (problems.MALFORMED_BODY, problems.INVALID_FIELDS, problems.BODY_TOO_LARGE, problems.WRONG_MEDIA_TYPE)
 OF_KEYS = (problems.INVALID_FIELDS, problems.REQUEST_IN_FLIGHT, problems.KEY_REUSED)
 
@@ -36,6 +45,7 @@ def complete(document: Json) -> Json:
         license={'name': 'MIT', 'identifier': 'MIT'}, contact={'name': 'The maintainers of Microblog API'}
     )
     document['servers'] = [{'url': '/', 'description': 'This server', 'x-internal': False}]
+    document['x-headers'] = headers_everywhere()
     for kind, parts in components().items():
         document['components'].setdefault(kind, {}).update(parts)
     schemas = document['components']['schemas']
@@ -98,7 +108,6 @@ def complete_success(method: str, answer: Json, notes: Json) -> None:
         'Location': notes.get('status_code') == 201,
         'Content-Disposition': notes.get('media_type'),
         REPLAYED: method == 'post',
-        'Preference-Applied': method in WRITES,
         **dict.fromkeys(LIMITED, is_limited(notes)),
     }
     answer['headers'] = headers(*(name for name, is_said in said.items() if is_said))
@@ -116,7 +125,7 @@ def possible_problems(method: str, operation: Json, notes: Json) -> list[Problem
     """What can go wrong, as it follows from a view's decorators."""
     has_id = any(parameter['in'] == 'path' for parameter in operation['parameters'])
     possible: list[tuple[Any, tuple[Problem, ...]]] = [
-        (True, EVERYWHERE),
+        (True, ANYWHERE),
         (notes.get('auth'), (problems.UNAUTHORIZED,)),
         (set(notes.get('roles', [])) & set(SCOPES), (problems.INSUFFICIENT_SCOPE,)),
         (is_limited(notes), (problems.TOO_MANY_REQUESTS,)),
