@@ -1,0 +1,103 @@
+"""What is asked of every contender, and by whom."""
+
+import hashlib
+import json
+import secrets
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, insert, select, text, update
+
+from api.actions.tokens import digest_of
+from api.cli.seed import draw_people
+from api.clock import utcnow
+from api.extensions import db
+from api.models import Follow, Post, Token, User
+from benchmarks.timelines import follower_of
+
+PER_PAGE = 25
+TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it. Łódź! 🎉'
+
+
+class Case(NamedTuple):
+    """A request. key: its name for `--cases`."""
+
+    key: str
+    name: str
+    method: str
+    path: str
+    viewer: int
+    body: str | None = None
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """As the runners take it."""
+        return {'method': self.method, 'path': self.path, 'token': token_of(self.viewer), 'body': self.body}
+
+
+def cases() -> list[Case]:
+    """All cases, for the database of the current application: seeded, and prepared by `prepare`."""
+    people = draw_people(db.session.scalars(select(func.count()).select_from(User)).one())
+    hub, normal, many, ten = people[0], people[len(people) // 2], people[-1], follower_of(10)
+    followers = db.session.scalars(select(User.follower_count).where(User.id == hub)).one()
+    last, before_last = -(-followers // PER_PAGE), -(-followers // PER_PAGE) - 1
+    pages = f'/api/users/{hub}/followers?per_page={PER_PAGE}'
+    feed = f'/api/feed?per_page={PER_PAGE}'
+    position = db.session.scalars(
+        select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc()).offset(before_last * PER_PAGE - 1)
+    ).first()
+    return [
+        Case('user', 'one user', 'GET', f'/api/users/{normal}', ten),
+        *(Case(f'users-{n}', f'users, {n} a page', 'GET', f'/api/users?per_page={n}', ten) for n in (10, 25, 100)),
+        Case('followers-first', 'followers of the hub, first page', 'GET', pages, ten),
+        Case('followers-last', 'the same, last page, by its number', 'GET', f'{pages}&page={last}', ten),
+        Case(
+            'followers-linked',
+            'the same, by its link',
+            'GET',
+            f'{pages}&page={last}&after={sealed(hub, position)}',
+            ten,
+        ),
+        Case('feed-10', 'feed, 10 followees', 'GET', feed, ten),
+        Case('feed-2000', 'feed, 2,000 followees', 'GET', feed, many),
+        Case('post', 'a new post', 'POST', '/api/posts', writer(ten, many), json.dumps({'text': TEXT})),
+    ]
+
+
+def sealed(hub: int, position: int | None) -> str:
+    """The position as a link gives it, which is taken for this path alone."""
+    from benchmarks.peers import positions
+
+    return positions.sealed(f'/api/users/{hub}/followers', position or 0)
+
+
+def token_of(viewer: int) -> str:
+    return hashlib.sha256(f'benchmarks, {viewer}'.encode()).hexdigest()[:32]
+
+
+def writer(*readers: int) -> int:
+    """Who writes the new posts: none of those readers follows them, and they have written nothing else."""
+    followed = select(Follow.followed_id).where(Follow.follower_id.in_(readers))
+    silent = select(User.id).where(~select(Post.id).where(Post.author_id == User.id).exists(), User.id.not_in(followed))
+    return db.session.scalars(silent.where(User.id.not_in(readers)).order_by(User.id.desc()).limit(1)).one()
+
+
+def prepare(viewers: set[int]) -> None:
+    """Gives tokens that live for a day."""
+    now = utcnow()
+    for viewer in viewers:
+        digest = digest_of(token_of(viewer))
+        db.session.execute(delete(Token).where(Token.digest == digest))
+        moments = {'created_at': now, 'expires_at': now + timedelta(days=1)}
+        db.session.execute(insert(Token).values(user_id=viewer, digest=digest, seed=secrets.token_bytes(16), **moments))
+    db.session.commit()
+
+
+def clean(author: int) -> None:
+    """Takes back what new posts left."""
+    db.session.execute(delete(Post).where(Post.author_id == author))
+    db.session.execute(update(User).where(User.id == author).values(post_count=0))
+    db.session.commit()
+    if db.engine.dialect.name == 'postgresql':
+        with db.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+            connection.execute(text('VACUUM posts, users, tokens'))

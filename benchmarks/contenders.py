@@ -1,0 +1,129 @@
+"""The contenders: their environments, and a process of each that runs what it is told."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from benchmarks.cases import Case
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / 'benchmarks' / 'peers'
+ENVIRONMENTS = ROOT / 'benchmarks' / '.venvs'
+SECRET_KEY = 'a key for benchmarks, which keeps no secret'
+PACKAGES = {
+    'microblog': ('flask', 'apifairy', 'marshmallow', 'sqlalchemy', 'psycopg', 'orjson', 'granian'),
+    'flask_orm': ('flask', 'flask-sqlalchemy', 'flask-marshmallow'),
+    'fastapi_async': ('fastapi', 'pydantic', 'asyncpg', 'aiosqlite', 'uvloop'),
+    'limits': (),
+}
+
+
+class Contender(NamedTuple):
+    """key: its name in files. module: where the application is. environment: of benchmarks/.venvs, or the project's."""
+
+    key: str
+    name: str
+    module: str
+    interface: str
+    environment: str
+
+    @property
+    def python(self) -> Path:
+        folder = ROOT / '.venv' if self.environment == 'microblog' else ENVIRONMENTS / self.environment
+        return folder / 'bin' / 'python'
+
+    @property
+    def application_name(self) -> str:
+        """By which PostgreSQL's processes that serve it are known."""
+        return 'microblog' if self.key == 'microblog' else f'microblog_bench_{self.key}'
+
+    def settings(self, url: str, answers: Path) -> dict[str, str]:
+        return os.environ | {
+            'ENVIRONMENT': 'development',
+            'DATABASE_URL': url,
+            'SECRET_KEY': SECRET_KEY,
+            # The others have neither logs nor limits.
+            'LOG_LEVEL': 'ERROR',
+            'RATELIMIT_ENABLED': 'false',
+            'APPLICATION_NAME': self.application_name,
+            'ANSWERS': str(answers),
+        }
+
+    def takes(self, case: Case, database: str) -> bool:
+        """Whether it answers this case at all."""
+        if self.key == 'query':
+            return database == 'postgresql' and case.key.startswith('user')
+        return self.key != 'prebuilt' or case.method == 'GET'
+
+
+MICROBLOG = Contender('microblog', 'Microblog API', 'benchmarks.peers.microblog', 'wsgi', 'microblog')
+CONTENDERS = [
+    MICROBLOG,
+    Contender('orm', '(a) Flask, entities', 'benchmarks.peers.flask_orm.app', 'wsgi', 'flask_orm'),
+    Contender('fastapi', '(b) FastAPI, async', 'benchmarks.peers.fastapi_async.app', 'asgi', 'fastapi_async'),
+    Contender('query', '(c) one query', 'benchmarks.peers.limits.query', 'wsgi', 'limits'),
+    Contender('prebuilt', '(c) bytes', 'benchmarks.peers.limits.prebuilt', 'wsgi', 'limits'),
+]
+
+
+def install() -> None:
+    """Makes the environments of the peers, again where what they require has changed."""
+    for folder in sorted({contender.environment for contender in CONTENDERS} - {'microblog'}):
+        required = (PEERS / folder / 'requirements.txt').read_text()
+        environment, mark = ENVIRONMENTS / folder, ENVIRONMENTS / folder / 'installed.txt'
+        if mark.exists() and mark.read_text() == required:
+            continue
+        print(f'installing {folder} into {environment.relative_to(ROOT)}', flush=True)
+        subprocess.run([sys.executable, '-m', 'venv', '--clear', environment], check=True)
+        pip = [environment / 'bin' / 'pip', 'install', '--quiet', '--disable-pip-version-check']
+        subprocess.run([*pip, '-r', PEERS / folder / 'requirements.txt'], check=True)
+        mark.write_text(required)
+
+
+class Runner:
+    """A contender's process. See peers/runner.py for what it can be told."""
+
+    def __init__(self, contender: Contender, process: 'subprocess.Popen[str]'):
+        self.contender, self.process = contender, process
+
+    @classmethod
+    def start(cls, contender: Contender, url: str, answers: Path) -> Self:
+        command = [contender.python, '-m', 'benchmarks.peers.runner', contender.module, contender.interface]
+        pipes: dict[str, Any] = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
+        return cls(contender, subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers), **pipes))
+
+    def tell(self, do: str, **arguments: Any) -> Any:
+        assert self.process.stdin and self.process.stdout
+        try:
+            self.process.stdin.write(json.dumps({'do': do, **arguments}) + '\n')
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            raise SystemExit(f'{self.contender.name} ended with {self.process.wait()}') from None
+
+    def stop(self) -> None:
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def running(contenders: list[Contender], url: str, answers: Path) -> Iterator[list[Runner]]:
+    runners: list[Runner] = []
+    try:
+        for contender in contenders:
+            runners.append(Runner.start(contender, url, answers))
+        yield runners
+    finally:
+        for runner in runners:
+            runner.stop()
