@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := tests/clients
 
-.PHONY: serve demo test lint lint-document clients document lock clean
+.PHONY: serve demo test bench clean-bench lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
 RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
@@ -33,6 +33,14 @@ data/demo.sqlite: | $(VENV)/serve
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/develop
 	$(BIN)/pytest --numprocesses auto --dist loadfile --cov
+
+# BENCH: options, as in make bench BENCH='--database sqlite --scale 10'.
+bench: $(VENV)/serve
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+clean-bench: $(VENV)/serve
+	$(BIN)/python -m benchmarks.bench --clean
+	rm -rf benchmarks/.venvs data/bench
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from api.cli.seed import draw_people
 from api.clock import utcnow
 from api.extensions import db
 from api.models import Follow, Post, Token, User
-from benchmarks.timelines import follower_of
+from benchmarks.peers import positions
 
 PER_PAGE = 25
 TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it. Łódź! 🎉'
@@ -34,41 +34,43 @@ class Case(NamedTuple):
         """As the runners take it."""
         return {'method': self.method, 'path': self.path, 'token': token_of(self.viewer), 'body': self.body}
 
+    @property
+    def asked(self) -> str:
+        """Which answer it is, for the contender that has them all before."""
+        return f'Bearer {token_of(self.viewer)} {self.path}' + ('' if '?' in self.path else '?')
+
 
 def cases() -> list[Case]:
     """All cases, for the database of the current application: seeded, and prepared by `prepare`."""
     people = draw_people(db.session.scalars(select(func.count()).select_from(User)).one())
-    hub, normal, many, ten = people[0], people[len(people) // 2], people[-1], follower_of(10)
+    hub, normal, many = people[0], people[len(people) // 2], people[-1]
+    ten, ten_busy = readers_of(10)
     followers = db.session.scalars(select(User.follower_count).where(User.id == hub)).one()
     last, before_last = -(-followers // PER_PAGE), -(-followers // PER_PAGE) - 1
     pages = f'/api/users/{hub}/followers?per_page={PER_PAGE}'
     feed = f'/api/feed?per_page={PER_PAGE}'
-    position = db.session.scalars(
-        select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc()).offset(before_last * PER_PAGE - 1)
-    ).first()
+    theirs = select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc())
+    position = db.session.scalars(theirs.offset(before_last * PER_PAGE - 1).limit(1)).one()
+    after = positions.sealed(f'/api/users/{hub}/followers', position)
     return [
         Case('user', 'one user', 'GET', f'/api/users/{normal}', ten),
         *(Case(f'users-{n}', f'users, {n} a page', 'GET', f'/api/users?per_page={n}', ten) for n in (10, 25, 100)),
         Case('followers-first', 'followers of the hub, first page', 'GET', pages, ten),
         Case('followers-last', 'the same, last page, by its number', 'GET', f'{pages}&page={last}', ten),
-        Case(
-            'followers-linked',
-            'the same, by its link',
-            'GET',
-            f'{pages}&page={last}&after={sealed(hub, position)}',
-            ten,
-        ),
+        Case('followers-linked', 'the same, by its link', 'GET', f'{pages}&page={last}&after={after}', ten),
         Case('feed-10', 'feed, 10 followees', 'GET', feed, ten),
+        Case('feed-10-longest', 'feed, 10 followees, the longest', 'GET', feed, ten_busy),
         Case('feed-2000', 'feed, 2,000 followees', 'GET', feed, many),
-        Case('post', 'a new post', 'POST', '/api/posts', writer(ten, many), json.dumps({'text': TEXT})),
+        Case('post', 'a new post', 'POST', '/api/posts', writer(ten, ten_busy, many), json.dumps({'text': TEXT})),
     ]
 
 
-def sealed(hub: int, position: int | None) -> str:
-    """The position as a link gives it, which is taken for this path alone."""
-    from benchmarks.peers import positions
-
-    return positions.sealed(f'/api/users/{hub}/followers', position or 0)
+def readers_of(followees: int) -> tuple[int, int]:
+    """Of those who follow so many, by how much their followees have written: the one in the middle, and the last."""
+    following = select(Follow.follower_id).join(User, User.id == Follow.followed_id).group_by(Follow.follower_id)
+    posts = func.sum(User.post_count)
+    found = db.session.scalars(following.having(func.count() == followees).order_by(posts, Follow.follower_id)).all()
+    return found[len(found) // 2], found[-1]
 
 
 def token_of(viewer: int) -> str:

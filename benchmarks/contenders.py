@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from benchmarks.cases import Case
+from benchmarks.peers.positions import SECRET_KEY
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / 'benchmarks' / 'peers'
 ENVIRONMENTS = ROOT / 'benchmarks' / '.venvs'
-SECRET_KEY = 'a key for benchmarks, which keeps no secret'
 PACKAGES = {
     'microblog': ('flask', 'apifairy', 'marshmallow', 'sqlalchemy', 'psycopg', 'orjson', 'granian'),
     'flask_orm': ('flask', 'flask-sqlalchemy', 'flask-marshmallow'),
@@ -98,7 +98,8 @@ class Runner:
         return cls(contender, subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers), **pipes))
 
     def tell(self, do: str, **arguments: Any) -> Any:
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         try:
             self.process.stdin.write(json.dumps({'do': do, **arguments}) + '\n')
             self.process.stdin.flush()

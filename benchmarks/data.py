@@ -1,6 +1,7 @@
 """The databases of `make bench`: made by the migrations and `flask seed`, and kept until the structure changes."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,3 +80,8 @@ def drop_all() -> None:
         file.unlink()
     for name in on_server(lambda run: run(f"SELECT datname FROM pg_database WHERE datname LIKE '{PREFIX}%'")):
         on_server(lambda run: run(f'DROP DATABASE {name} WITH (FORCE)'))
+
+
+def versions() -> str:
+    number = on_server(lambda run: run("SELECT current_setting('server_version')"))[0].split()[0]
+    return f'SQLite {sqlite3.sqlite_version}, PostgreSQL {number}'

@@ -57,10 +57,12 @@ def backends(app: Flask) -> list[int]:
 
 def cpu(pids: list[int]) -> float:
     """Seconds of CPU that this process and those have used."""
-    spent = time.process_time()
-    for pid in pids:
-        spent += int(Path(f'/proc/{pid}/schedstat').read_text().split()[0]) / 1e9
-    return spent
+    return time.process_time() + cpu_of(pids)
+
+
+def cpu_of(pids: list[int]) -> float:
+    """Seconds of CPU that processes of one thread have used."""
+    return sum(int(Path(f'/proc/{pid}/schedstat').read_text().split()[0]) for pid in pids) / 1e9
 
 
 def compare(app: Flask, calls: dict[str, Callable[[], bytes]], rounds: int, batch: int) -> dict[str, list[float]]:

@@ -74,7 +74,7 @@ def asgi(app: Any) -> Repeat:
     import uvloop
 
     loop = uvloop.new_event_loop()
-    loop.run_until_complete(start(app, loop))
+    lifespan = loop.run_until_complete(start(app, loop))
 
     async def call(scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
         waiting = [{'type': 'http.disconnect'}, {'type': 'http.request', 'body': body, 'more_body': False}]
@@ -97,10 +97,14 @@ def asgi(app: Any) -> Repeat:
         content = b''.join(message.get('body', b'') for message in sent)
         return Answer(sent[0]['status'], type_of(headers), content.decode())
 
-    return lambda request, times: loop.run_until_complete(several(request, times))
+    def repeat(request: Request, times: int) -> Answer:
+        assert not lifespan.done()
+        return loop.run_until_complete(several(request, times))
+
+    return repeat
 
 
-async def start(app: Any, loop: Any) -> None:
+async def start(app: Any, loop: Any) -> 'asyncio.Task[None]':
     """What a server does first: the application's lifespan, which ends with the process."""
     started: asyncio.Future[str] = loop.create_future()
     messages = [{'type': 'lifespan.startup'}]
@@ -112,7 +116,8 @@ async def start(app: Any, loop: Any) -> None:
         started.set_result(message['type'])
 
     running = loop.create_task(app({'type': 'lifespan', 'asgi': {'version': '3.0'}, 'state': {}}, receive, send))
-    assert await started == 'lifespan.startup.complete', running
+    assert await started == 'lifespan.startup.complete'
+    return running
 
 
 def scope_of(request: Request) -> dict[str, Any]:

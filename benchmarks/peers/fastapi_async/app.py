@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import literal, select, union_all, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import joinedload, with_expression
 
 from benchmarks.peers.fastapi_async import schemas
@@ -96,9 +96,10 @@ async def followers(
 
 @app.get('/api/feed')
 async def feed(request: Request, session: Session, caller: CurrentUser, per_page: PerPage = 10) -> schemas.PostTimeline:
-    authors = union_all(select(Follow.followed_id).where(Follow.follower_id == caller.id), select(literal(caller.id)))
-    liked = select(Like.id).where(Like.post_id == Post.id, Like.user_id == caller.id).exists()
-    query = select(Post).where(Post.author_id.in_(authors)).order_by(Post.id.desc()).limit(per_page + 1)
+    # Of the ways to say it the one that both databases answer quickly, for few followees and for many.
+    followed = exists().where(Follow.follower_id == caller.id, Follow.followed_id == Post.author_id)
+    liked = exists().where(Like.post_id == Post.id, Like.user_id == caller.id)
+    query = select(Post).where(or_(Post.author_id == caller.id, followed)).order_by(Post.id.desc()).limit(per_page + 1)
     query = query.options(joinedload(Post.author, innerjoin=True), with_expression(Post.liked, liked))
     found = (await session.scalars(query)).all()
     posts, path = found[:per_page], request.url.path

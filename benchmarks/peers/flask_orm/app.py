@@ -8,7 +8,7 @@ from typing import Any
 from apifairy import APIFairy, arguments, authenticate, body, response
 from flask import Blueprint, Flask, abort, request
 from flask_httpauth import HTTPTokenAuth
-from sqlalchemy import event, or_, select
+from sqlalchemy import event, exists, or_, select
 from sqlalchemy.orm import joinedload, undefer_group, with_expression
 
 from benchmarks.peers.flask_orm.models import Follow, Like, Post, Token, User, db
@@ -113,9 +113,9 @@ def followers(asked: dict[str, Any], id: int) -> dict[str, Any]:
 @response(PostTimelineSchema)
 def feed(asked: dict[str, Any]) -> dict[str, Any]:
     viewer, per_page = token_auth.current_user(), asked['per_page']
-    followed = select(Follow.followed_id).where(Follow.follower_id == viewer.id)
-    liked = select(Like.id).where(Like.post_id == Post.id, Like.user_id == viewer.id).exists()
-    query = select(Post).where(or_(Post.author_id == viewer.id, Post.author_id.in_(followed)))
+    followed = exists().where(Follow.follower_id == viewer.id, Follow.followed_id == Post.author_id)
+    liked = exists().where(Like.post_id == Post.id, Like.user_id == viewer.id)
+    query = select(Post).where(or_(Post.author_id == viewer.id, followed))
     query = query.options(joinedload(Post.author, innerjoin=True), with_expression(Post.liked, liked))
     found = db.session.scalars(query.order_by(Post.id.desc()).limit(per_page + 1)).all()
     posts, base = found[:per_page], f'{request.path}?per_page={per_page}'

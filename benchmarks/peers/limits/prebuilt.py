@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-# Of each path with its query the answer: status line and body.
-answers = {
-    path: (line, body.encode()) for path, (line, body) in json.loads(Path(os.environ['ANSWERS']).read_text()).items()
-}
+# Of each caller's request, its path and query, the answer.
+answers = {asked: body.encode() for asked, body in json.loads(Path(os.environ['ANSWERS']).read_text()).items()}
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    query = environ['QUERY_STRING']
-    line, body = answers[f'{environ["PATH_INFO"]}?{query}' if query else environ['PATH_INFO']]
-    start_response(line, [('Content-Type', 'application/json'), ('Content-Length', str(len(body)))])
+    body = answers[f'{environ["HTTP_AUTHORIZATION"]} {environ["PATH_INFO"]}?{environ["QUERY_STRING"]}']
+    start_response('200 OK', [('Content-Type', 'application/json'), ('Content-Length', str(len(body)))])
     return [body]

@@ -1,0 +1,58 @@
+"""The layers of a request, by the files whose functions belong to them."""
+
+from typing import Any
+
+PROFILED_SECONDS = 3.0
+
+DISPATCH, EDGE, AUTH, VALIDATION = 'dispatch', 'edge', 'auth', 'validation'
+SQLALCHEMY, DRIVER, DUMP, JSON = 'SQLAlchemy', 'driver', 'dump', 'JSON'
+NAMES = [DISPATCH, EDGE, AUTH, VALIDATION, SQLALCHEMY, DRIVER, DUMP, JSON, 'other']
+
+# A part of the file's path, a function or '' for all of them, the layer. The first that fits counts.
+LAYERS = [
+    # Where SQLAlchemy calls the driver, which is C: sqlite3 altogether.
+    ('sqlalchemy/engine/default.py', 'do_execute', DRIVER),
+    ('sqlalchemy/engine/default.py', 'do_commit', DRIVER),
+    ('sqlalchemy/engine/default.py', 'do_rollback', DRIVER),
+    ('sqlalchemy/engine/cursor.py', 'fetchall', DRIVER),
+    ('sqlalchemy/engine/cursor.py', 'fetchone', DRIVER),
+    ('/psycopg', '', DRIVER),
+    ('/sqlalchemy/', '', SQLALCHEMY),
+    ('/flask_sqlalchemy/', '', SQLALCHEMY),
+    ('/api/queries/', '', SQLALCHEMY),
+    ('/api/database.py', '', SQLALCHEMY),
+    ('/api/extensions.py', '', SQLALCHEMY),
+    ('/api/edge/transaction.py', 'reading', SQLALCHEMY),
+    ('/api/edge/auth.py', '', AUTH),
+    ('/flask_httpauth.py', '', AUTH),
+    ('/api/actions/tokens.py', '', AUTH),
+    ('/api/actions/users.py', 'note_seen', AUTH),
+    ('/api/scopes.py', '', AUTH),
+    ('/api/actions/', '', SQLALCHEMY),
+    ('/api/schemas/base.py', 'json_response', JSON),
+    ('/api/edge/bodies.py', 'read_object', JSON),
+    ('/api/schemas/collections.py', '', VALIDATION),
+    ('/api/schemas/base.py', '_deserialize', VALIDATION),
+    ('/api/schemas/base.py', 'load', VALIDATION),
+    ('/api/schemas/', '', DUMP),
+    ('/webargs/', '', VALIDATION),
+    ('/marshmallow/', '', VALIDATION),
+    ('/flask_marshmallow/', '', DUMP),
+    ('/api/edge/', '', EDGE),
+    ('/api/routes/', '', EDGE),
+    ('/api/', '', EDGE),
+    ('/logging/', '', EDGE),
+    ('/werkzeug/', '', DISPATCH),
+    ('/flask/', '', DISPATCH),
+    ('/apifairy/', '', DISPATCH),
+    ('/blinker/', '', DISPATCH),
+    ('/benchmarks/peers/calling.py', '', DISPATCH),
+]
+
+
+def microseconds(result: dict[str, Any]) -> dict[str, float]:
+    """Of a case's result: how many microseconds a request each layer takes."""
+    counts = result['layers']
+    total = sum(counts.values())
+    process = result['contenders']['microblog']['process']
+    return {name: round(process * counts.get(name, 0) / total, 1) for name in NAMES}

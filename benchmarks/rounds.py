@@ -1,0 +1,166 @@
+"""The cases on one database: that all answer the same, and then what it costs each of them, in turn."""
+
+import json
+import re
+import statistics
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from sqlalchemy import make_url
+
+from api.app import create_app
+from api.extensions import db
+from benchmarks.cases import Case, cases, clean, prepare
+from benchmarks.contenders import CONTENDERS, MICROBLOG, Contender, Runner, running
+from benchmarks.measure import cpu_of
+from benchmarks.peers.positions import SECRET_KEY
+from benchmarks.profiles import LAYERS, PROFILED_SECONDS
+from config import Settings
+
+WARM_UP = 30
+SECONDS_A_BATCH = 0.15
+MEMBERS_THAT_DIFFER = (r'"id":(\d+)', r'"created_at":"([^"]+)"')
+
+Spent = dict[str, list[tuple[float, float]]]
+
+
+class Options(NamedTuple):
+    pairs: int
+    keys: list[str] | None
+    profile: bool
+
+
+def measure(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
+    """A result for each case."""
+    with (
+        prepared(url, options.keys, folder) as (asked, answers, database),
+        running(CONTENDERS, url, answers) as runners,
+    ):
+        return [in_turn(case, runners, database, url, options) for case in asked]
+
+
+@contextmanager
+def prepared(url: str, keys: list[str] | None, folder: Path) -> Iterator[tuple[list[Case], Path, str]]:
+    """The cases to ask, the file of our answers to them, and the kind of the database, which is cleaned afterwards."""
+    app = create_app(Settings(database_url=url, secret_key=SECRET_KEY, log_level='ERROR'))
+    with app.app_context():
+        asked = cases()
+        author = asked[-1].viewer
+        clean(author)
+        prepare({case.viewer for case in asked})
+        leave()
+    asked = [case for case in asked if keys is None or case.key in keys]
+    answers = folder / f'answers_{Path(make_url(url).database or "").stem}.json'
+    try:
+        remember(url, asked, answers)
+        yield asked, answers, make_url(url).get_backend_name()
+    finally:
+        with app.app_context():
+            clean(author)
+            leave()
+
+
+def leave() -> None:
+    """Closes the connections, which would be taken for the contender's."""
+    db.session.remove()
+    db.engine.dispose()
+
+
+def remember(url: str, asked: list[Case], file: Path) -> None:
+    """Writes down what the application answers, for the contender that has nothing else to say."""
+    with running([MICROBLOG], url, file) as (runner,):
+        reads = [case for case in asked if case.method == 'GET']
+        bodies = {case.asked: runner.tell('ask', request=case.request)['body'] for case in reads}
+    file.write_text(json.dumps(bodies))
+
+
+def in_turn(case: Case, runners: list[Runner], database: str, url: str, options: Options) -> dict[str, Any]:
+    runners = [runner for runner in runners if runner.contender.takes(case, database)]
+    check_same(case, runners)
+    batches = [Batch(case, runner, url) for runner in runners]
+    spent: Spent = {batch.key: [] for batch in batches}
+    for _ in range(options.pairs):
+        for batch in batches:
+            spent[batch.key].append(batch.run())
+    result = {'key': case.key, 'name': case.name, 'request': f'{case.method} {case.path}', 'contenders': summed(spent)}
+    if options.profile:
+        told = {'request': case.request, 'layers': LAYERS, 'seconds': PROFILED_SECONDS}
+        result['layers'] = runners[0].tell('profile', **told)
+    show(result)
+    return result
+
+
+def check_same(case: Case, runners: list[Runner]) -> None:
+    """That all answer the same bytes, a line break at the end aside, and for what is new its id and time."""
+    answers = [(runner.contender, runner.tell('ask', request=case.request)) for runner in runners]
+    (_, expected), *others = answers
+    for contender, answer in others:
+        for member in ('status', 'type'):
+            assert answer[member] == expected[member], (case.name, contender.name, answer)
+        assert comparable(case, answer) == comparable(case, expected), (case.name, contender.name, answer, expected)
+
+
+def comparable(case: Case, answer: dict[str, Any]) -> str:
+    body = str(answer['body']).removesuffix('\n')
+    if case.method == 'POST':
+        for pattern in MEMBERS_THAT_DIFFER:
+            value = re.search(pattern, body)
+            assert value, body
+            body = body.replace(value[1], '...')
+    return body
+
+
+class Batch:
+    """So many requests to one contender that they take long enough to be measured."""
+
+    def __init__(self, case: Case, runner: Runner, url: str):
+        self.key, self.request, self.runner = runner.contender.key, case.request, runner
+        runner.tell('run', request=self.request, times=WARM_UP)
+        self.pids = backends(url, runner.contender)
+        self.times = 20
+        process, backend = self.run()
+        self.times = max(10, int(SECONDS_A_BATCH / (process + backend)))
+
+    def run(self) -> tuple[float, float]:
+        """Seconds of CPU a request: of the process, and of PostgreSQL's processes that serve it."""
+        began = cpu_of(self.pids)
+        process = self.runner.tell('run', request=self.request, times=self.times)
+        return process / self.times, (cpu_of(self.pids) - began) / self.times
+
+
+def backends(url: str, contender: Contender) -> list[int]:
+    """The process ids of PostgreSQL's processes that serve a contender; none on SQLite."""
+    if make_url(url).get_backend_name() == 'sqlite':
+        return []
+    query = 'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s'
+    with psycopg.connect(url.replace('+psycopg', '')) as connection:
+        return [pid for (pid,) in connection.execute(query, [contender.application_name])]
+
+
+def summed(spent: Spent) -> dict[str, Any]:
+    """Of each contender: microseconds a request, and the ratio to the application's, pair by pair."""
+    ours = [sum(both) for both in spent[MICROBLOG.key]]
+    found = {}
+    for key, figures in spent.items():
+        totals = [sum(both) for both in figures]
+        ratios = [theirs / mine for theirs, mine in zip(totals, ours, strict=True)]
+        found[key] = {
+            'microseconds': median(totals),
+            'process': median([process for process, _ in figures]),
+            'backend': median([backend for _, backend in figures]),
+            'ratio': [round(measure(ratios), 3) for measure in (min, statistics.median, max)],
+        }
+    return found
+
+
+def median(seconds: list[float]) -> float:
+    return round(statistics.median(seconds) * 1e6, 1)
+
+
+def show(result: dict[str, Any]) -> None:
+    """A line while it goes on."""
+    figures = (f'{key} {found["microseconds"]:.0f}' for key, found in result['contenders'].items())
+    print(f'    {result["name"]}: ' + ', '.join(figures) + ' µs', flush=True)
