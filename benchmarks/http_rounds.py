@@ -11,13 +11,14 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.contenders import CONTENDERS, ROOT, Contender
-from benchmarks.measure import cpu_of
-from benchmarks.rounds import Options, Spent, backends, prepared, summed
+from benchmarks.rounds import Options, Spent, backends, prepared, spent_since, summed
 from benchmarks.servers import Client, free_port, in_threads, request_bytes, stat_fields
 
 CONNECTIONS = 8
 SECONDS_A_BATCH = 1.0
 TICK = 1 / os.sysconf('SC_CLK_TCK')
+# The idle ones stay while others have their turn.
+BLOCKING = '--blocking-threads 4 --blocking-threads-idle-timeout 600'.split()
 GRANIAN = '--http 1 --host 127.0.0.1 --workers 1 --respawn-interval 3.5 --log-level warning'.split()
 
 
@@ -49,7 +50,7 @@ class Server:
 def serving(contender: Contender, url: str, answers: Path) -> Iterator[Server]:
     """granian, as `python -m api.server` starts it."""
     port = free_port()
-    threads = ['--blocking-threads', '4'] if contender.interface == 'wsgi' else ['--loop', 'uvloop']
+    threads = BLOCKING if contender.interface == 'wsgi' else ['--loop', 'uvloop']
     how = ['--interface', contender.interface, '--port', str(port), *threads]
     command = [contender.python, '-m', 'granian', *GRANIAN, *how, f'{contender.module}:app']
     process = subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers))
@@ -77,14 +78,13 @@ class Load:
     """One case, sent to one server by 8 clients at once."""
 
     def __init__(self, case: Case, server: Server, url: str):
-        self.key, self.server, self.rates = server.contender.key, server, []
+        self.key, self.server, self.url, self.rates = server.contender.key, server, url, []
         body = (case.body or '').encode()
         headers = [f'Authorization: Bearer {case.request["token"]}', 'Accept: */*']
         self.request = request_bytes(case.method, case.path, headers, body)
         self.expected = 201 if case.method == 'POST' else 200
         self.wait()
         self.send(0.5)
-        self.pids = backends(url, server.contender)
 
     def wait(self) -> None:
         deadline = time.monotonic() + 30
@@ -115,7 +115,8 @@ class Load:
 
     def run(self) -> tuple[float, float]:
         """Seconds of CPU a request: of the server, and of PostgreSQL's processes that serve it."""
-        process, backend, began = self.server.cpu(), cpu_of(self.pids), time.monotonic()
+        process, before, began = self.server.cpu(), backends(self.url, self.server.contender), time.monotonic()
         answered = self.send(SECONDS_A_BATCH)
         self.rates.append(answered / (time.monotonic() - began))
-        return (self.server.cpu() - process) / answered, (cpu_of(self.pids) - backend) / answered
+        backend = spent_since(before, backends(self.url, self.server.contender))
+        return (self.server.cpu() - process) / answered, backend / answered

@@ -4,7 +4,7 @@ import json
 import re
 import statistics
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,25 +119,30 @@ class Batch:
     def __init__(self, case: Case, runner: Runner, url: str):
         self.key, self.request, self.runner = runner.contender.key, case.request, runner
         runner.tell('run', request=self.request, times=WARM_UP)
-        self.pids = backends(url, runner.contender)
+        self.url = url
         self.times = 20
         process, backend = self.run()
         self.times = max(10, int(SECONDS_A_BATCH / (process + backend)))
 
     def run(self) -> tuple[float, float]:
         """Seconds of CPU a request: of the process, and of PostgreSQL's processes that serve it."""
-        began = cpu_of(self.pids)
+        before = backends(self.url, self.runner.contender)
         process = self.runner.tell('run', request=self.request, times=self.times)
-        return process / self.times, (cpu_of(self.pids) - began) / self.times
+        backend = spent_since(before, backends(self.url, self.runner.contender))
+        return process / self.times, backend / self.times
 
 
-def backends(url: str, contender: Contender) -> list[int]:
-    """The process ids of PostgreSQL's processes that serve a contender; none on SQLite."""
+def backends(url: str, contender: Contender) -> dict[int, float]:
+    """The processes of PostgreSQL that serve a contender, with their seconds of CPU; none on SQLite."""
     if make_url(url).get_backend_name() == 'sqlite':
-        return []
+        return {}
     query = 'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s'
     with psycopg.connect(url.replace('+psycopg', '')) as connection:
-        return [pid for (pid,) in connection.execute(query, [contender.application_name])]
+        return {pid: cpu_of([pid]) for (pid,) in connection.execute(query, [contender.application_name])}
+
+
+def spent_since(before: dict[int, float], after: dict[int, float]) -> float:
+    return sum(seconds - before.get(pid, 0) for pid, seconds in after.items())
 
 
 def summed(spent: Spent) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 URL = make_url(os.environ['DATABASE_URL'])
+# As many as are used at once, lest connections come and go.
+CONNECTIONS = 10
 
 
 def set_pragmas(connection: Any, record: object) -> None:
@@ -16,11 +18,14 @@ def set_pragmas(connection: Any, record: object) -> None:
 
 
 if URL.get_backend_name() == 'sqlite':
-    engine = create_async_engine(URL.set(drivername='sqlite+aiosqlite'))
+    engine = create_async_engine(URL.set(drivername='sqlite+aiosqlite'), pool_size=CONNECTIONS)
     event.listen(engine.sync_engine, 'connect', set_pragmas)
 else:
     settings = {'application_name': os.environ['APPLICATION_NAME'], 'timezone': 'UTC'}
-    engine = create_async_engine(URL.set(drivername='postgresql+asyncpg'), connect_args={'server_settings': settings})
+    arguments = {'server_settings': settings}
+    engine = create_async_engine(
+        URL.set(drivername='postgresql+asyncpg'), pool_size=CONNECTIONS, connect_args=arguments
+    )
 
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 

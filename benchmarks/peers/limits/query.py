@@ -55,7 +55,9 @@ def cursor() -> psycopg.Cursor[Any]:
     """This thread's."""
     if not hasattr(here, 'cursor'):
         url, name = os.environ['DATABASE_URL'].replace('+psycopg', ''), os.environ['APPLICATION_NAME']
-        connection = psycopg.connect(url, autocommit=True, application_name=name, options='-c timezone=UTC')
+        # Planned once: PostgreSQL would plan a query with LIMIT anew each time, for the number that it is given.
+        options = '-c timezone=UTC -c plan_cache_mode=force_generic_plan'
+        connection = psycopg.connect(url, autocommit=True, application_name=name, options=options)
         here.cursor = connection.cursor(binary=True)
     return here.cursor
 
