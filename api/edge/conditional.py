@@ -65,12 +65,14 @@ def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
         if 'If-Match' not in request.headers:
             return view(*args, **kwargs)
         db.session.info['snapshot'] = True
-        for attempts_left in reversed(range(MOST_ATTEMPTS)):
+        attempts = 0
+        while True:
+            attempts += 1
             try:
                 demand_match()
                 return view(*args, **kwargs)
             except OperationalError as error:
-                if not (attempts_left and getattr(error.orig, 'sqlstate', None) == SERIALIZATION_FAILURE):
+                if attempts == MOST_ATTEMPTS or getattr(error.orig, 'sqlstate', None) != SERIALIZATION_FAILURE:
                     raise
                 db.session.rollback()
 

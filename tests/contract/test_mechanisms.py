@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from api.actions.answers import forget_answers
 from api.clock import utcnow
+from api.deliveries import tidy
 from api.extensions import db, keyring
 from api.models import KeptAnswer
 from api.problems import PROBLEMS
@@ -282,8 +283,11 @@ def test_what_is_kept_is_swept_out_after_a_day(app: Flask, login: Callable[[str]
         assert forget_answers() == 0
         old = update(KeptAnswer).where(KeptAnswer.id != db.session.scalars(select(KeptAnswer.id)).first())
         db.session.execute(old.values(created_at=utcnow() - timedelta(hours=24)))
-        assert forget_answers() == 2
         db.session.commit()
+        assert forget_answers() == 2
+        db.session.rollback()
+        tidy()
+        assert db.session.scalar(select(func.count(KeptAnswer.id))) == 1
 
 
 # Dry runs
