@@ -217,8 +217,7 @@ def add_examples(operation: Json, schemas: Json) -> None:
 def add_content_examples(part: Json, schemas: Json) -> None:
     """Gives each body an example, put together from those of its schema's members."""
     for media in part.get('content', {}).values():
-        if '$ref' in media['schema'] and 'example' not in media:
-            media['example'] = example_of(media['schema'], schemas)
+        media.setdefault('example', example_of(media['schema'], schemas))
 
 
 def example_of(schema: Json, schemas: Json) -> Any:

@@ -57,7 +57,7 @@ class Converter(ModelConverter):
 class Schema(SQLAlchemySchema):
     """The base of all schemas: members that are not declared are ignored on the way in.
 
-    On the way out, `jsonify` uses the compiled dump.
+    On the way out, `compiled` dumps.
     """
 
     class Meta:
@@ -80,9 +80,6 @@ class Schema(SQLAlchemySchema):
         # marshmallow's own: marshmallow-sqlalchemy's reads a package's metadata from disk at each load, for instances
         # that we do not make.
         return marshmallow.Schema.load(self, *args, **kwargs)
-
-    def jsonify(self, obj: Any, many: bool | None = None, *args: Any, **kwargs: Any) -> Response:
-        return json_response(self.compiled(obj))
 
 
 class RequestSchema(Schema):

@@ -239,8 +239,10 @@ def test_who_polls_while_others_write_misses_nothing(app: Flask, server: Server,
                 if last and not page['items']:
                     return ids
 
+    # Before anything is written, however late the pollers begin.
+    urls = [reader.get(url).json['_links']['prev'] for url in ('/api/posts?per_page=5', '/api/feed?per_page=5')]
     with ThreadPoolExecutor(WRITERS + 2) as pool:
-        pollers = [pool.submit(poll, url) for url in ('/api/posts?per_page=5', '/api/feed?per_page=5')]
+        pollers = [pool.submit(poll, url) for url in urls]
         try:
             posts = sorted(id for ids in pool.map(write, writers) for id in ids)
         finally:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 from api.actions.links import RESET, VERIFICATION, sign_link
 from api.actions.passwords import reset_state
@@ -77,12 +77,17 @@ def complaints() -> list[str]:
     return []
 
 
+def is_complaint(said: ConsoleMessage) -> bool:
+    # For the items of a list Swagger UI looks for an input of their format, tells that it has none, and takes another.
+    return said.type in ('error', 'warning') and 'JsonSchema_integer_int64' not in said.text
+
+
 @pytest.fixture
 def tab(browser: Browser, url: str, complaints: list[str]) -> Page:
     """An empty page of which every complaint is noted."""
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
     page.set_default_timeout(10_000)
-    page.on('console', lambda said: said.type in ('error', 'warning') and complaints.append(said.text))
+    page.on('console', lambda said: is_complaint(said) and complaints.append(said.text))
     page.on('pageerror', lambda error: complaints.append(str(error)))
     page.on('request', lambda request: at_home(request, url) or complaints.append(f'asked for {request.url}'))
     page.on('requestfailed', lambda request: complaints.append(f'{request.url}: {request.failure}'))

@@ -3,6 +3,7 @@
 Which ones apply follows from the document: from the parameters, headers and statuses of an operation.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -245,6 +246,20 @@ class TestIdempotencyKey:
         later = send(headers={'Idempotency-Key': 'a-key'})
         assert later.status_code == send.known.status
         assert 'Idempotency-Replayed' not in later.headers
+
+
+def test_while_it_is_under_way_it_is_refused_for_a_moment(app: Flask, login: Callable[[str], Client]) -> None:
+    ana = login('ana')
+    digest = hashlib.sha256(f'{ana.id} posts.create a-key'.encode()).digest()
+    with app.app_context():
+        engine = db.engine
+    if engine.dialect.name == 'sqlite':
+        return  # there it is waited for
+    with engine.connect() as other:
+        other.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], 'big', signed=True))))
+        answer = ana.post('/api/posts', json={'text': 'hello'}, headers={'Idempotency-Key': 'a-key'})
+        assert (answer.status_code, answer.headers['Retry-After']) == (409, '1')
+    assert ana.post('/api/posts', json={'text': 'hello'}, headers={'Idempotency-Key': 'a-key'}).status_code == 201
 
 
 def test_nothing_secret_is_kept_in_clear(app: Flask, anonymous: Client, make_user: Any) -> None:
