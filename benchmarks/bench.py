@@ -23,6 +23,7 @@ def main() -> None:
     options = parse()
     if options.clean:
         return data.drop_all()
+    data.FOLDER.mkdir(parents=True, exist_ok=True)
     install()
     databases = DATABASES if options.database == 'both' else (options.database,)
     keys = options.cases.split(',') if options.cases else None

@@ -21,7 +21,6 @@ def database_url(database: str, scale: int) -> str:
     """Of a database with the sample data times the scale, which is made where it is not there yet."""
     name = f'{PREFIX}{scale}'
     if database == 'sqlite':
-        FOLDER.mkdir(parents=True, exist_ok=True)
         url, make = make_url(f'sqlite:///{FOLDER}/{name}.sqlite'), make_sqlite
     else:
         url, make = SERVER.set(database=name), make_postgresql
