@@ -275,7 +275,7 @@ def test_an_idle_worker_stops_at_once_and_holds_no_connection(
         worker.process.send_signal(signal.SIGINT)
         began = time.monotonic()
         assert worker.wait() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 class Detour(NamedTuple):
