@@ -1,6 +1,7 @@
 """The declarative base, the column types, and how connections behave, the same on SQLite and PostgreSQL."""
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -29,10 +30,14 @@ class UTCDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == 'sqlite' else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC)  # PostgreSQL's sessions are set to UTC
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None] | None:
+        # PostgreSQL's sessions are set to UTC.
+        return in_utc if dialect.name == 'sqlite' else None
+
+
+def in_utc(value: str | None) -> datetime | None:
+    """What SQLite keeps as text."""
+    return None if value is None else datetime.fromisoformat(f'{value}+00:00')
 
 
 class Base(DeclarativeBase):
@@ -59,12 +64,13 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
         'max_overflow': 0,
     }
     if make_url(url).get_backend_name() == 'sqlite':
-        # isolation_level=None: the driver begins no transaction by itself, `begin_immediate` does.
+        # isolation_level=None: the driver begins no transaction by itself, `begin` does.
         options['connect_args'] = {'isolation_level': None, 'timeout': SECONDS_TO_WAIT_FOR_A_LOCK}
     else:
         options['connect_args'] = {
             'connect_timeout': SECONDS_TO_WAIT_FOR_A_CONNECTION,
             'application_name': 'microblog',
+            'autocommit': True,  # for the same reason
             'options': f'-c timezone=UTC -c statement_timeout={SECONDS_FOR_A_STATEMENT}s'
             f' -c lock_timeout={SECONDS_TO_WAIT_FOR_A_LOCK}s',
         }
@@ -72,10 +78,10 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Makes SQLite's connections keep foreign keys, not block readers, and take the write lock at BEGIN."""
+    """Makes transactions begin where we say, and SQLite keep foreign keys and not block readers."""
+    event.listen(engine, 'begin', begin)
     if engine.dialect.name == 'sqlite':
         event.listen(engine, 'connect', set_pragmas)
-        event.listen(engine, 'begin', begin_immediate)
 
 
 def set_pragmas(connection: sqlite3.Connection, record: object) -> None:
@@ -83,21 +89,46 @@ def set_pragmas(connection: sqlite3.Connection, record: object) -> None:
         connection.execute(f'PRAGMA {pragma}').close()
 
 
+def begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get('alone') or options.get('isolation_level') == 'AUTOCOMMIT':
+        return
+    if connection.dialect.name == 'sqlite':
+        begin_immediate(connection)
+    else:
+        connection.exec_driver_sql(f'BEGIN ISOLATION LEVEL {options.get("level", "READ COMMITTED")}')
+
+
 def begin_immediate(connection: Connection) -> None:
-    # A transaction that reads first and asks for the write lock later can only fail where another wrote in between.
-    if not connection.get_execution_options().get('read_only'):
-        connection.exec_driver_sql('BEGIN IMMEDIATE')
+    """Takes the write lock: who reads first and asks for it later can only fail where another wrote in between."""
+    connection.exec_driver_sql('BEGIN IMMEDIATE')
 
 
 @cache
 def reader_of(engine: Engine) -> Engine:
-    """The same pool, for reads: each statement on its own, without BEGIN and COMMIT around it."""
-    if engine.dialect.name == 'sqlite':
-        return engine.execution_options(read_only=True)
-    return engine.execution_options(isolation_level='AUTOCOMMIT')
+    """The same pool, for reads: each statement alone, without BEGIN and COMMIT around it."""
+    return engine.execution_options(alone=True)
 
 
 @cache
 def snapshot_of(engine: Engine) -> Engine:
     """The same pool, for transactions that see the database as it was when they began (SQLite's always do)."""
-    return engine if engine.dialect.name == 'sqlite' else engine.execution_options(isolation_level='REPEATABLE READ')
+    return engine.execution_options(level='REPEATABLE READ')
+
+
+class Reads:
+    """A connection for reads outside of any transaction, taken when the first of them asks for it."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
+            self._connection = reader_of(self._engine).connect()
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()

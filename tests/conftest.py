@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, insert, update
+from sqlalchemy import Connection, event, insert, update
 from werkzeug.test import TestResponse
 
 from api.actions.tokens import issue_token
@@ -18,6 +18,7 @@ from api.app import create_app
 from api.clock import utcnow
 from api.extensions import db, passwords
 from api.models import Total, User
+from api.queries import statement
 from config import Settings
 from tests import databases
 from tests.document import Document
@@ -126,7 +127,7 @@ def login(app: Flask, password_hash: str) -> Callable[[str], Client]:
             client.id = db.session.scalars(insert(User).values(**user, created_at=utcnow()).returning(User.id)).one()
             db.session.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
             client.token = issue_token(actor=client.id).token
-            note_seen(db.session.connection(), client.id, None)
+            note_seen(client.id, None)
             db.session.commit()
         issued_tokens.add(client.token)
         return client
@@ -135,7 +136,7 @@ def login(app: Flask, password_hash: str) -> Callable[[str], Client]:
 
 
 @pytest.fixture
-def count_queries(app: Flask) -> Callable[[], Any]:
+def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """`with count_queries() as statements:` collects what is sent to the database, transaction control aside."""
 
     @contextmanager
@@ -146,10 +147,18 @@ def count_queries(app: Flask) -> Callable[[], Any]:
             if not statement.startswith(('BEGIN', 'SAVEPOINT', 'RELEASE', 'ROLLBACK', 'COMMIT')):
                 statements.append(statement)
 
+        run = statement.execute
+
+        def execute(connection: Connection, text: str, values: Any) -> Any:
+            statements.append(text)
+            return run(connection, text, values)
+
         with app.app_context():
             engine = db.engine
         event.listen(engine, 'before_cursor_execute', note)
-        yield statements
+        with monkeypatch.context() as patch:
+            patch.setattr('api.queries.statement.execute', execute)
+            yield statements
         event.remove(engine, 'before_cursor_execute', note)
 
     return counting

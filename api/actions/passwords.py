@@ -3,13 +3,13 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import update
 
 from api.actions.links import RESET, Link, StaleLinkError
 from api.actions.outbox import PASSWORD_CHANGED, RESET_PASSWORD, post_message
 from api.actions.tokens import revoke_tokens_of
 from api.errors import UnauthorizedError
-from api.extensions import db, passwords
+from api.extensions import current_connection, db, passwords
 from api.models import User
 from api.queries.users import get_user
 
@@ -33,10 +33,10 @@ def reset_state(user: Any) -> str:
     return f'{user.credentials_version} {user.email.lower()}'
 
 
-def check_reset(connection: Connection, token: str) -> Any:
+def check_reset(token: str) -> Any:
     """The user whose password the link in a mail may set; 400 where it may not."""
     link = Link(RESET, token)
-    user = get_user(link.user_id).first(connection)
+    user = get_user(link.user_id).first()
     link.check(reset_state(user) if user and user.disabled_at is None else None)
     return user
 
@@ -72,7 +72,7 @@ def replace_password(user_id: int, credentials_version: int, password: str, **ot
     return db.session.scalar(update(User).where(*unchanged).values(values).returning(User.email))
 
 
-def rehash_password(connection: Connection, user: Any, password: str) -> None:
+def rehash_password(user: Any, password: str) -> None:
     """Keeps the same password with the parameters of today. user: as it was read."""
     same = (User.id == user.id, User.password_hash == user.password_hash)
-    connection.execute(update(User).where(*same).values(password_hash=passwords.hash(password)))
+    current_connection().execute(update(User).where(*same).values(password_hash=passwords.hash(password)))

@@ -12,12 +12,12 @@ from binascii import crc32
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from api.actions.rows import lock_user
 from api.clock import utcnow
 from api.errors import ApiError, InsufficientScopeError, NotFoundError, UnauthorizedError
-from api.extensions import db, keyring
+from api.extensions import current_connection, db, keyring
 from api.models import Token, User
 from api.problems import TOO_MANY_TOKENS, WIDENED_TOKEN
 from api.queries.tokens import lasting_tokens
@@ -132,18 +132,18 @@ def revoke_tokens_of(user_id: int, *, but: int | None = None) -> None:
     db.session.execute(delete(Token).where(Token.user_id == user_id, Token.id != (but or 0)))
 
 
-def note_used(connection: Connection, token_id: int, last_used_at: datetime | None) -> None:
+def note_used(token_id: int, last_used_at: datetime | None) -> None:
     """Writes down that a token was used, at most once a minute. last_used_at: what is known of it."""
     now = utcnow()
     if last_used_at is None or now - last_used_at >= USED_AT_MOST_EVERY:
-        connection.execute(update(Token).where(Token.id == token_id).values(last_used_at=now))
+        current_connection().execute(update(Token).where(Token.id == token_id).values(last_used_at=now))
 
 
-def note_scope(connection: Connection, token_id: int | None, scope: str) -> None:
+def note_scope(token_id: int | None, scope: str) -> None:
     """Writes down that a scope of a token was used, once however many find out at the same moment."""
     unnoted = (Token.scopes.is_not(None), ~(' ' + Token.used_scopes + ' ').contains(f' {scope} '))
     used = func.trim(Token.used_scopes + f' {scope}')
-    connection.execute(update(Token).where(Token.id == token_id, *unnoted).values(used_scopes=used))
+    current_connection().execute(update(Token).where(Token.id == token_id, *unnoted).values(used_scopes=used))
 
 
 def scopes_of(text: str | None) -> frozenset[str]:

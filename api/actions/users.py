@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from api.actions.links import VERIFICATION, Link
@@ -14,7 +14,7 @@ from api.actions.rows import lock_user
 from api.actions.tokens import note_scope
 from api.clock import utcnow
 from api.errors import ApiError, InsufficientScopeError, UnauthorizedError
-from api.extensions import db, passwords
+from api.extensions import current_connection, db, passwords
 from api.models import Total, User
 from api.problems import EMAIL_TAKEN, USERNAME_TAKEN
 
@@ -48,7 +48,7 @@ def change_account(*, actor: int, may_change_email: bool, token_id: int | None =
         if not may_change_email:
             raise InsufficientScopeError('account:manage')
         if token_id is not None:
-            note_scope(db.session.connection(), token_id, 'account:manage')
+            note_scope(token_id, 'account:manage')
         post_message(EMAIL_CHANGED, recipient=old, user_id=actor)
         post_message(VERIFY_EMAIL, recipient=changes['email'], user_id=actor)
         changes['email_verified'] = False
@@ -84,14 +84,14 @@ def verify_email(*, token: str) -> None:
     db.session.execute(update(User).where(User.id == link.user_id).values(email_verified=True))
 
 
-def note_seen(connection: Connection, user_id: int, last_seen: datetime | None) -> None:
+def note_seen(user_id: int, last_seen: datetime | None) -> None:
     """Writes down that a user is here, at most once a minute.
 
     last_seen: what is known of it, so that most requests write nothing.
     """
     now = utcnow()
     if last_seen is None or now - last_seen >= SEEN_AT_MOST_EVERY:
-        connection.execute(update(User).where(User.id == user_id).values(last_seen=now))
+        current_connection().execute(update(User).where(User.id == user_id).values(last_seen=now))
 
 
 @contextmanager

@@ -53,8 +53,8 @@ class StrictTokenAuth(HTTPTokenAuth):  # type: ignore[misc]
         if role not in user.scopes:
             raise InsufficientScopeError(role or '')
         if user.used_scopes is not None and role not in user.used_scopes.split() and not is_dry_run():
-            with reading() as connection:
-                note_scope(connection, user.token_id, role)
+            with reading():
+                note_scope(user.token_id, role)
         return True
 
 
@@ -91,15 +91,15 @@ def verify_password(username: str, password: str) -> Caller | None:
     if not (username and password):
         return None
     members = ('id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen')
-    with reading() as connection:
-        user = get_user_by_name(folded(username)).only(members).first(connection)
+    with reading():
+        user = get_user_by_name(folded(username)).only(members).first()
     if not passwords.verify(user.password_hash if user else None, password) or user is None or user.disabled_at:
         return None
     if not is_dry_run():
-        with reading() as connection:
-            note_seen(connection, user.id, user.last_seen)
+        with reading():
+            note_seen(user.id, user.last_seen)
             if passwords.is_outdated(user.password_hash):
-                rehash_password(connection, user, password)
+                rehash_password(user, password)
     return Caller(user.id, user.username, user.credentials_version, user.email)
 
 
@@ -107,14 +107,14 @@ def verify_password(username: str, password: str) -> Caller | None:
 def verify_token(token: str) -> Caller | None:
     if not is_well_formed(token):
         return None
-    with reading() as connection:
-        found = find_caller(digest_of(token), utcnow()).first(connection)
+    with reading():
+        found = find_caller(digest_of(token), utcnow()).first()
         if found is None:
             return None
         if not is_dry_run():
-            note_seen(connection, found.id, found.last_seen)
+            note_seen(found.id, found.last_seen)
             if found.scopes is not None:
-                note_used(connection, found.token_id, found.last_used_at)
+                note_used(found.token_id, found.last_used_at)
     limits.count(limits.TOKEN, found.token_id)
     return Caller(
         found.id,
@@ -146,8 +146,8 @@ def challenge() -> str:
 
 def confirm_password(member: str, password: str) -> None:
     """400 where it is not the caller's, who has sent it once more in this member of the body."""
-    with reading() as connection:
-        user = get_user(current_user().id).only(('password_hash',)).first(connection)
+    with reading():
+        user = get_user(current_user().id).only(('password_hash',)).first()
     if not passwords.verify(user.password_hash if user else None, password):
         raise ApiError(WRONG_PASSWORD, errors={member: ['This is not your password.']})
 
@@ -163,8 +163,8 @@ def own_post(view: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        with reading() as connection:
-            post = author_of(kwargs['id']).first(connection)
+        with reading():
+            post = author_of(kwargs['id']).first()
         if post is None:
             raise NotFoundError
         if not may_change_post(current_user().id, post.author_id):

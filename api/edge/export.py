@@ -8,8 +8,8 @@ import orjson
 from flask import Response, stream_with_context
 
 from api.edge.negotiation import demand_acceptable
+from api.edge.transaction import reading
 from api.edge.views import note
-from api.extensions import db
 from api.queries.query import AnyRow, Listing, Query
 from api.schemas.export import SHAPES, ExportLineSchema
 
@@ -62,7 +62,5 @@ def batches(rows: Query | Listing, members: tuple[str, ...]) -> Iterator[Sequenc
 
 
 def read(rows: Callable[[], Sequence[AnyRow]]) -> Sequence[AnyRow]:
-    try:
+    with reading():
         return rows()
-    finally:
-        db.session.close()

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection
 
-from api.database import reader_of
-from api.extensions import db
+from api.database import Reads
+from api.extensions import current_reads, db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 DRY_RUN = 'dry-run'
@@ -36,12 +35,13 @@ class TransactionalFlask(Flask):
     session_interface = NoSessions()
 
     def dispatch_request(self) -> ResponseReturnValue:
-        read_only = request.method in SAFE_METHODS
-        db.session.info.update(read_only=read_only, snapshot=False)
+        if request.method in SAFE_METHODS:
+            with reading():
+                return super().dispatch_request()
         answer = super().dispatch_request()
         if is_dry_run():
             db.session.rollback()
-        elif not read_only:
+        else:
             db.session.commit()
         return answer
 
@@ -64,13 +64,18 @@ def confirm(answer: Response) -> Response:
 
 
 @contextmanager
-def reading() -> Iterator[Connection]:
-    """A connection outside of the request's transaction.
+def reading() -> Iterator[None]:
+    """What is read meanwhile is read outside of any transaction.
 
-    Credentials are looked up here: while a password is being checked nobody waits for a lock.
+    Credentials are looked up so, too: while a password is being checked nobody waits for a lock.
     """
-    if request.method in SAFE_METHODS:
-        yield db.session.connection()
-    else:
-        with reader_of(db.engine).connect() as connection:
-            yield connection
+    if current_reads.get():
+        yield
+        return
+    reads = Reads(db.engine)
+    token = current_reads.set(reads)
+    try:
+        yield
+    finally:
+        current_reads.reset(token)
+        reads.close()

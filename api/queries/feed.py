@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from api.extensions import db
 from api.models import Follow, Post
 from api.queries.posts import posts_for
-from api.queries.query import AnyRow, AnySelect, Listing, listing, narrow, run
+from api.queries.query import AnyRow, AnySelect, Listing, listing, narrow
 
 POSITION: Any = bindparam('_position')
 LIMIT: Any = bindparam('_limit')
@@ -32,7 +32,7 @@ class Feed(Listing):
             ('feed', members, position is None, backward, lateral),
             lambda select: page(select, members, position is None, backward, lateral),
         )
-        rows = run(prepared, self.rows.arguments | {'_position': position, '_limit': limit}).all()
+        rows = prepared.rows(self.rows.arguments | {'_position': position, '_limit': limit})
         return rows[::-1] if backward else rows
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, UnaryExpression, bindparam, literal
+from sqlalchemy import ColumnElement, UnaryExpression, bindparam, literal
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.extensions import db
+from api.extensions import current_connection
+from api.queries.statement import AnyRow as AnyRow
+from api.queries.statement import AnySelect as AnySelect
+from api.queries.statement import Statement
 
-AnyRow = Row[*tuple[Any, ...]]
-Rows = CursorResult[*tuple[Any, ...]]
-AnySelect = Select[*tuple[Any, ...]]
 NO_COLUMN = literal(1).label('no_column')
 
 # Clients choose members, and there are many ways to choose.
@@ -29,10 +29,20 @@ Order = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 @dataclass(eq=False)
 class Prepared:
-    """A select whose values are bind parameters, and what was derived from it."""
+    """A select whose values are bind parameters, its text for each dialect, and what was derived from it."""
 
     select: AnySelect
     _derived: dict[Hashable, 'Prepared'] = field(default_factory=dict)
+    _statements: dict[str, Statement] = field(default_factory=dict)
+
+    def rows(self, arguments: dict[str, Any]) -> Sequence[AnyRow]:
+        """What it finds, on the current connection."""
+        connection = current_connection()
+        name = connection.dialect.name
+        statement = self._statements.get(name)
+        if statement is None:
+            statement = self._statements[name] = Statement(self.select, connection.dialect)
+        return statement.rows(connection, arguments)
 
     def derive(self, key: Hashable, make: Callable[[AnySelect], AnySelect]) -> 'Prepared':
         """`make(select)`, prepared; made once for each key, as long as there are not very many."""
@@ -59,16 +69,17 @@ class Query:
         """The same rows with just these members."""
         return Query(self.prepared.only(members), self.arguments)
 
-    def first(self, connection: Connection | None = None) -> AnyRow | None:
-        """The first row, or None where there is none. connection: another one than the request's."""
-        return run(self.prepared, self.arguments, connection).first()
+    def first(self) -> AnyRow | None:
+        """The first row, or None where there is none."""
+        return next(iter(self.all()), None)
 
     def all(self) -> Sequence[AnyRow]:
-        return run(self.prepared, self.arguments).all()
+        return self.prepared.rows(self.arguments)
 
     def scalar(self) -> Any:
         """The first column of the first row, or None where there is none."""
-        return run(self.prepared, self.arguments).scalar()
+        row = self.first()
+        return row and row[0]
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ class Listing:
         prepared = self.rows.prepared.derive(
             ('by_number', members), lambda select: self._ordered(select, members).offset(bindparam('_offset'))
         )
-        return run(prepared, self.rows.arguments | {'_offset': offset, '_limit': limit}).all()
+        return prepared.rows(self.rows.arguments | {'_offset': offset, '_limit': limit})
 
     def beside(
         self, members: tuple[str, ...], position: int | None, limit: int, *, backward: bool = False
@@ -102,7 +113,7 @@ class Listing:
             ('beside', members, position is None, backward),
             lambda select: self._beside(select, members, position is None, backward),
         )
-        rows = run(prepared, self.rows.arguments | {'_position': position, '_limit': limit}).all()
+        rows = prepared.rows(self.rows.arguments | {'_position': position, '_limit': limit})
         return rows[::-1] if backward else rows
 
     def _beside(self, select: AnySelect, members: tuple[str, ...], outermost: bool, backward: bool) -> AnySelect:
@@ -158,10 +169,3 @@ def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:
     """The select with just these of its columns, in this order; where it has none of them, with as many rows."""
     columns = select.selected_columns
     return select.with_only_columns(*([columns[member] for member in members if member in columns] or [NO_COLUMN]))
-
-
-def run(
-    prepared: Prepared, arguments: dict[str, Any], connection: Connection | None = None
-) -> CursorResult[*tuple[Any, ...]]:
-    # The connection itself: the session's way there is for entities, which a read does not make.
-    return (connection or db.session.connection()).execute(prepared.select, arguments)

@@ -72,8 +72,8 @@ def reset(wanted: dict[str, Any]) -> tuple[str, int]:
 
     With the token from the link. Every token of yours ends, and the address counts as verified.
     """
-    with reading() as connection:
-        user = check_reset(connection, wanted['token'])
+    with reading():
+        user = check_reset(wanted['token'])
     reset_password(user=user, password=wanted['new_password'])
     return NO_CONTENT
 

@@ -700,9 +700,9 @@ def test_a_log_in_brings_the_hash_up_to_date(app, ana, anonymous, cheaper):
 def test_of_two_log_ins_at_the_same_moment_both_succeed_and_one_hash_stays(app, ana, cheaper, monkeypatch):
     moment, hashes = Barrier(2, timeout=5), []
 
-    def at_the_same_moment(connection, user, password):
+    def at_the_same_moment(user, password):
         moment.wait()
-        rehash_password(connection, user, password)
+        rehash_password(user, password)
         moment.wait()
         hashes.append(hash_of(app, ana.id))
 

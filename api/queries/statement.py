@@ -1,0 +1,69 @@
+"""Selects as text, which the driver runs without asking again what they mean."""
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Select
+
+AnySelect = Select[*tuple[Any, ...]]
+# A named tuple with the select's columns.
+AnyRow = Any
+Convert = Callable[[Any], Any]
+
+
+class Statement:
+    """A select in the words of a dialect: what is to be done to its values and its rows is found out once."""
+
+    def __init__(self, select: AnySelect, dialect: Dialect):
+        compiled: Any = select.compile(dialect=dialect)
+        self._select = select
+        self._text = str(compiled)
+        # Of a list of values the text depends on their number.
+        self._is_fixed = not any(bind.expanding for bind in compiled.bind_names)
+        self._order: Sequence[str] | None = compiled.positiontup
+        self._given = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+        self._conversions = {
+            name: convert
+            for bind, name in compiled.bind_names.items()
+            if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        columns = list(select.selected_columns)
+        self._row: Any = namedtuple('Row', [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
+        self._row_conversions = [
+            (place, convert)
+            for place, column in enumerate(columns)
+            if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+
+    def rows(self, connection: Connection, arguments: dict[str, Any]) -> Sequence[AnyRow]:
+        if not self._is_fixed:
+            return connection.execute(self._select, arguments).all()
+        found = execute(connection, self._text, self._values(arguments))
+        return list(map(self._converted if self._row_conversions else self._row._make, found))
+
+    def _values(self, arguments: dict[str, Any]) -> dict[str, Any] | list[Any]:
+        values = self._given | arguments
+        for name, convert in self._conversions.items():
+            values[name] = convert(values[name])
+        return values if self._order is None else [values[name] for name in self._order]
+
+    def _converted(self, row: tuple[Any, ...]) -> AnyRow:
+        values = list(row)
+        for place, convert in self._row_conversions:
+            values[place] = convert(values[place])
+        return self._row._make(values)
+
+
+def execute(connection: Connection, text: str, values: Any) -> Sequence[tuple[Any, ...]]:
+    """Runs a statement on the driver's own cursor, of which each of its connections has one."""
+    cursor = connection.info.get('cursor')
+    if cursor is None:
+        cursor = connection.info['cursor'] = connection.connection.cursor()
+    try:
+        cursor.execute(text, values)
+        found: Sequence[tuple[Any, ...]] = cursor.fetchall()
+    except connection.dialect.loaded_dbapi.Error as error:
+        # What SQLAlchemy does itself: it raises its own error, and forgets connections to a server that has gone.
+        connection._handle_dbapi_exception(error, text, None, cursor, None)
+    return found
