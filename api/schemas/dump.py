@@ -1,18 +1,17 @@
 """Schemas compiled to functions: what marshmallow would dump, for a fraction of its time.
 
-A schema is walked once for each kind of record that it meets, and closures are put together. A record is a named
-tuple (a row is one) or a mapping; a member that it lacks is left out, as marshmallow does. What the compiler does not
-know (dump hooks, other fields, other objects) is left to marshmallow. The result is for the JSON encoder: a moment
-stays a datetime, which the encoder writes as marshmallow would.
+A schema is walked once for each kind of record that it meets, and becomes the source of a function that makes a dict.
+A record is a named tuple (a row is one) or a mapping; a member that it lacks is left out, as marshmallow does. What the
+compiler does not know (dump hooks, other fields, other objects) is left to marshmallow. The result is for the JSON
+encoder: a moment stays a datetime, which the encoder writes as marshmallow would.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from marshmallow import Schema, fields
 
-from api.schemas.links import FromRecord
+from api.schemas.links import FromRecord, Names
 
 Dump = Callable[[Any], Any]
 
@@ -46,22 +45,20 @@ class CompiledDump:
 
     def _compile(self, members: tuple[str, ...]) -> Dump:
         index = {member: place for place, member in enumerate(members)}
-        plain: dict[str, int] = {}
-        made: dict[str, Dump] = {}
-        keys: list[str] = []
+        names = Names()
+        items: list[str] = []
         for name, field in self.schema.dump_fields.items():
             source = field.attribute or name
             if source not in index and not isinstance(field, FromRecord):
                 continue
-            key = field.data_key or name
-            keys.append(key)
-            if is_plain(field):
-                plain[key] = index[source]
-            elif make := compile_field(field, source, index):
-                made[key] = make
-            else:
+            value = value_of(field, source, index, names)
+            if value is None:
                 return self._marshmallow(members)
-        return self._marshmallow(members) if has_dump_hooks(self.schema) else assemble(keys, plain, made)
+            items.append(f'{field.data_key or name!r}: {value}')
+        if has_dump_hooks(self.schema):
+            return self._marshmallow(members)
+        dump: Dump = eval(f'lambda record: {{{", ".join(items)}}}', names)  # noqa: S307 (of names in our own code)
+        return dump
 
     def _marshmallow(self, members: tuple[str, ...]) -> Dump:
         # A nested schema may be one for many; this is one of them.
@@ -79,27 +76,13 @@ def has_dump_hooks(schema: Schema) -> bool:
     return bool(schema._hooks['pre_dump'] or schema._hooks['post_dump'])
 
 
-def compile_field(field: fields.Field[Any], source: str, index: Mapping[str, int]) -> Dump | None:
-    """A function of the whole record for a field that is not plain; None for one that only marshmallow knows."""
+def value_of(field: fields.Field[Any], source: str, index: Mapping[str, int], names: Names) -> str | None:
+    """The value as Python source, where `record` is the record; None for a field that only marshmallow knows."""
     if isinstance(field, FromRecord):
-        return field.compiled(index)
+        return field.compiled(index, names)
+    if is_plain(field):
+        return f'record[{index[source]}]'
     if type(field) is fields.Nested:
-        dump, place = CompiledDump(field.schema), index[source]
-        return (lambda record: dump.many(record[place])) if field.many else (lambda record: dump(record[place]))
+        dump = CompiledDump(field.schema)
+        return f'{names.of(dump.many if field.many else dump)}(record[{index[source]}])'
     return None
-
-
-def assemble(keys: Sequence[str], plain: Mapping[str, int], made: Mapping[str, Dump]) -> Dump:
-    """A function from a record to a dict with the keys in this order."""
-    blank = dict.fromkeys(keys)
-    names, makers = tuple(plain), tuple(made.items())
-    pick = itemgetter(*plain.values()) if len(plain) > 1 else lambda record: [record[place] for place in plain.values()]
-
-    def dump(record: Any) -> dict[str, Any]:
-        dumped: dict[str, Any] = blank.copy()
-        dumped.update(zip(names, pick(record), strict=False))
-        for key, make in makers:
-            dumped[key] = make(record)
-        return dumped
-
-    return dump

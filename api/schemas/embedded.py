@@ -1,13 +1,13 @@
 """A row that brings another thing along, its columns with a prefix: `author_id`, `author_username`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import fields, utils
 
 from api.schemas.base import ResponseSchema
 from api.schemas.dump import CompiledDump
-from api.schemas.links import FromRecord
+from api.schemas.links import FromRecord, Names
 
 
 class Embedded(FromRecord, fields.Nested):
@@ -26,10 +26,11 @@ class Embedded(FromRecord, fields.Nested):
         whole = {member.removeprefix(self.prefix): utils.get_value(obj, member) for member in self.members}
         return self.schema.dump(whole)
 
-    def compiled(self, index: Mapping[str, int]) -> Callable[[Any], Any]:
+    def compiled(self, index: Mapping[str, int], names: Names) -> str:
         # The same record under other names: what does not begin with the prefix is out of the schema's sight.
-        names = sorted(index, key=index.__getitem__)
-        return CompiledDump(self.schema).plan(tuple(self.inner_name(name) for name in names))
+        outer = sorted(index, key=index.__getitem__)
+        dump = CompiledDump(self.schema).plan(tuple(self.inner_name(name) for name in outer))
+        return f'{names.of(dump)}(record)'
 
     def inner_name(self, name: str) -> str:
         return name.removeprefix(self.prefix) if name.startswith(self.prefix) else f'{name} outside'

@@ -19,6 +19,15 @@ MAX_LENGTH = 200
 EXAMPLES = {'email': 'susan@example.com'}
 
 
+class Names(dict[str, Any]):
+    """What the source of a function may name."""
+
+    def of(self, value: Any) -> str:
+        name = f'_{len(self)}'
+        self[name] = value
+        return name
+
+
 class UrlTemplate:
     """A URL with members of a row in braces: '/api/users/{id}'.
 
@@ -44,15 +53,15 @@ class UrlTemplate:
             return None
         return self._format % tuple(convert(value) for convert, value in zip(self._conversions, values, strict=True))
 
-    def compiled(self, index: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str | None]:
-        """The same as a function of a whole row, whose members stand at the places that `index` tells."""
-        places = [index[member] for member in self.members]
-        if len(places) == 1 and not self.nullable:
-            (place,), (convert,), form = places, self._conversions, self._format
-            if convert is str:
-                return lambda row: form % row[place]
-            return lambda row: form % convert(row[place])
-        return lambda row: self.expand(tuple(row[place] for place in places))
+    def compiled(self, index: Mapping[str, int], names: Names) -> str:
+        """The same as Python source, see `FromRecord.compiled`."""
+        places = [f'record[{index[member]}]' for member in self.members]
+        texts = [
+            place if convert is str else f'{names.of(convert)}({place})'
+            for place, convert in zip(places, self._conversions, strict=True)
+        ]
+        url = f'{names.of(self._format)} % ({", ".join(texts)},)'
+        return f'(None if None in ({", ".join(places)},) else {url})' if self.nullable else url
 
 
 class LinksShape(Schema):
@@ -73,8 +82,8 @@ class FromRecord:
         """The members that it needs."""
 
     @abstractmethod
-    def compiled(self, index: Mapping[str, int]) -> Callable[[Any], Any]:
-        """A function of the record, whose members stand at the places that `index` tells."""
+    def compiled(self, index: Mapping[str, int], names: Names) -> str:
+        """The value as Python source, where the members of `record` stand at the places that `index` tells."""
 
 
 class Links(FromRecord, fields.Nested):
@@ -98,9 +107,9 @@ class Links(FromRecord, fields.Nested):
             for relation, template in self.templates.items()
         }
 
-    def compiled(self, index: Mapping[str, int]) -> Callable[[Any], Any]:
-        expanders = [(relation, template.compiled(index)) for relation, template in self.templates.items()]
-        return lambda record: {relation: expand(record) for relation, expand in expanders}
+    def compiled(self, index: Mapping[str, int], names: Names) -> str:
+        links = (f'{relation!r}: {template.compiled(index, names)}' for relation, template in self.templates.items())
+        return f'{{{", ".join(links)}}}'
 
 
 def link_field(template: UrlTemplate) -> fields.Field[Any]:
