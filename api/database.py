@@ -62,6 +62,8 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
         'pool_timeout': SECONDS_TO_WAIT_FOR_A_CONNECTION,
         'pool_size': connections,
         'max_overflow': 0,
+        # Whoever begins a transaction ends it, and reads have none: nothing is left to be rolled back.
+        'pool_reset_on_return': None,
     }
     if make_url(url).get_backend_name() == 'sqlite':
         # isolation_level=None: the driver begins no transaction by itself, `begin` does.
@@ -71,8 +73,9 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
             'connect_timeout': SECONDS_TO_WAIT_FOR_A_CONNECTION,
             'application_name': 'microblog',
             'autocommit': True,  # for the same reason
+            # Planned once: PostgreSQL would plan what has a LIMIT anew each time, for the number that it is given.
             'options': f'-c timezone=UTC -c statement_timeout={SECONDS_FOR_A_STATEMENT}s'
-            f' -c lock_timeout={SECONDS_TO_WAIT_FOR_A_LOCK}s',
+            f' -c lock_timeout={SECONDS_TO_WAIT_FOR_A_LOCK}s -c plan_cache_mode=force_generic_plan',
         }
     return options
 

@@ -1,6 +1,8 @@
 """The feed: the newest posts of whom one follows, and one's own.
 
-However many posts there are, few are looked at. Of each author only the nearest post is looked up in the index of
+Two ways lead to the ids of a page, and both look at few posts however many there are. Who follows many finds a page
+among the posts that were written last, or nearest to the position: twice as many of these are looked at as one follows
+people. Where that is not enough, authors are asked. Of each author only the nearest post is looked up in the index of
 authors; the `limit` nearest of those tell which authors can be on the page at all, and beyond the last of them nothing
 can be. Of these authors `limit` posts at most are looked at, no farther than that.
 """
@@ -8,17 +10,19 @@ can be. Of these authors `limit` posts at most are looked at, no farther than th
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Subquery, bindparam, case, func, literal, select, true
+from sqlalchemy import CTE, Subquery, bindparam, case, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import aliased
 
 from api.extensions import db
-from api.models import Follow, Post
+from api.models import Follow, Post, User
 from api.queries.posts import posts_for
 from api.queries.query import AnyRow, AnySelect, Listing, listing, narrow
 
 POSITION: Any = bindparam('_position')
 LIMIT: Any = bindparam('_limit')
+VIEWER: Any = bindparam('viewer')
 LAST_ID = 2**63 - 1
+RECENT_FOR_EACH = 2
 
 
 class Feed(Listing):
@@ -68,7 +72,36 @@ class Direction:
 
 def feed_ids(direction: Direction, lateral: bool) -> Subquery:
     """The ids of the posts of a page."""
-    authors = nearest_authors(direction)
+    recent = recent_ids(direction)
+    found = select(func.count()).select_from(recent).scalar_subquery()
+    asked = ids_by_authors(direction, lateral, found < LIMIT)
+    return union_all(select(recent.c.id).where(found == LIMIT), select(asked.c.id)).subquery()
+
+
+def recent_ids(direction: Direction) -> CTE:
+    """Those among the posts that are nearest of all."""
+    following = select(User.following_count).where(User.id == VIEWER).scalar_subquery()
+    looked_at = RECENT_FOR_EACH * func.coalesce(following, 0)
+    nearest = (
+        select(Post.id, Post.author_id)
+        .where(direction.beyond_position(Post.id))
+        .order_by(direction.ordered(Post.id))
+        .limit(looked_at)
+        .subquery('nearest')
+    )
+    followed = select(Follow.followed_id).where(Follow.follower_id == VIEWER)
+    return (
+        select(nearest.c.id)
+        .where(or_(nearest.c.author_id == VIEWER, nearest.c.author_id.in_(followed)))
+        .order_by(direction.ordered(nearest.c.id))
+        .limit(LIMIT)
+        .cte('recent')
+    )
+
+
+def ids_by_authors(direction: Direction, lateral: bool, needed: Any) -> Subquery:
+    """Those of the authors who can be on the page. needed: a condition without which nobody is looked up."""
+    authors = nearest_authors(direction, needed)
     post = aliased(Post)
     theirs = (
         select(post.id.label('id'))
@@ -90,11 +123,10 @@ def feed_ids(direction: Direction, lateral: bool) -> Subquery:
     return ids.order_by(direction.ordered(found.id)).limit(LIMIT).subquery()
 
 
-def nearest_authors(direction: Direction) -> CTE:
+def nearest_authors(direction: Direction, needed: Any) -> CTE:
     """The authors of the nearest posts, each with the id of their nearest: no other can be on the page."""
-    viewer: Any = bindparam('viewer')
-    followed = select(Follow.followed_id.label('author_id')).where(Follow.follower_id == viewer)
-    sources = followed.union_all(select(viewer)).cte('sources')
+    followed = select(Follow.followed_id.label('author_id')).where(Follow.follower_id == VIEWER, needed)
+    sources = followed.union_all(select(VIEWER).where(needed)).cte('sources')
     nearest = (
         select(Post.id)
         .where(Post.author_id == sources.c.author_id, direction.beyond_position(Post.id))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, insert, or_, select, text
+from sqlalchemy import delete, func, insert, or_, select, text, update
 
 from api.clock import utcnow
 from api.extensions import db
@@ -66,6 +66,8 @@ class World:
         # Others, that are none of the readers' business.
         pairs += [(self.authors[0], reader) for reader in self.readers]
         self.insert_follows(pairs)
+        theirs = select(func.count()).where(Follow.follower_id == User.id).scalar_subquery()
+        db.session.execute(update(User).values(following_count=theirs))
 
     def insert_follows(self, pairs: list[tuple[int, int]]) -> None:
         rows = [{'follower_id': one, 'followed_id': other, 'created_at': utcnow()} for one, other in pairs]
