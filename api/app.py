@@ -10,13 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import cli
 from api.counters import Counters
 from api.database import engine_options, prepare_engine
-from api.edge import bodies, contract, deprecation, openapi
-from api.edge.conditional import answer_conditions
-from api.edge.headers import CORS_OPTIONS, add_headers
-from api.edge.limits import limit_requests
-from api.edge.logs import configure_logs, log_requests
+from api.edge import openapi
+from api.edge.application import Application, Finisher
+from api.edge.bodies import drain
+from api.edge.conditional import answer_unchanged
+from api.edge.contract import keep_contract, tell_contract
+from api.edge.deprecation import announce_deprecation
+from api.edge.headers import CORS_OPTIONS, control_caches, secure
+from api.edge.limits import tell_limits
+from api.edge.logs import begin_request, configure_logs, log_request
 from api.edge.rendering import render_errors
-from api.edge.transaction import TransactionalFlask, confirm_dry_runs
+from api.edge.transaction import confirm_dry_run
 from api.edge.urls import IdConverter
 from api.extensions import db, keyring, mailer, passwords
 from api.routes.account import account
@@ -35,6 +39,19 @@ from config import Settings, read_settings
 
 BLUEPRINTS = (users, me, posts, tokens, personal, account, health, contract_routes, problems, wellknown, pages, docs)
 
+# In this order: the ETag is compared when the headers are there, and the log tells what is sent.
+FINISHERS: list[Finisher] = [
+    tell_contract,
+    announce_deprecation,
+    control_caches,
+    secure,
+    tell_limits,
+    confirm_dry_run,
+    answer_unchanged,
+    drain,
+    log_request,
+]
+
 # A write looks its credentials up on another connection than it writes on, though not at the same time.
 SPARE_CONNECTIONS = 2
 
@@ -43,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The application. settings: those of the environment where none are given; raises ConfigError for wrong ones."""
     settings = settings or read_settings()
     configure_logs(settings.log_level, settings.log_format)
-    app = TransactionalFlask('api', static_folder=None)
+    app = Application('api', static_folder=None)
     app.config.from_mapping(flask_config(settings))
     app.url_map.converters['int'] = IdConverter
     app.url_map.merge_slashes = False
@@ -69,14 +86,10 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     if settings.cors_origins:
         CORS(app, origins=[re.compile(re.escape(origin) + r'\Z') for origin in settings.cors_origins], **CORS_OPTIONS)
-    app.after_request(bodies.drain)
-    answer_conditions(app)
-    confirm_dry_runs(app)
-    limit_requests(app, Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None)
-    log_requests(app)
-    add_headers(app)
-    deprecation.announce_deprecations(app)
-    contract.keep_contract(app, apifairy)
+    app.extensions['limits'] = Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None
+    keep_contract(app, apifairy)
+    app.before_request(begin_request)
+    app.finishers = FINISHERS
     render_errors(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -51,20 +51,21 @@ def response(
     return decorate
 
 
-def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200, *, weak: bool = False) -> Response:
-    """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how.
-
-    weak: whether its `ETag` is one, as of collections.
-    """
+def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200) -> Response:
+    """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how."""
     if is_read():
         demand_acceptable()
     body = orjson.dumps(dumped)
-    answer = Response(body, status_code, mimetype=JSON if shape.only is None else PART)
+    answer = json_of(shape, body, status_code)
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
     elif status_code == HTTPStatus.OK and (is_read() or request.method == 'PATCH'):
-        answer.headers.add('ETag', entity_tag(shape, dumped, body, weak=weak))
+        answer.headers.add('ETag', entity_tag(shape, dumped, body))
     return answer
+
+
+def json_of(shape: ResponseSchema, body: bytes, status_code: int = 200) -> Response:
+    return Response(body, status_code, mimetype=JSON if shape.only is None else PART)
 
 
 def is_read() -> bool:

@@ -4,7 +4,7 @@ from typing import IO, Any
 
 import orjson
 from apifairy.decorators import parser
-from flask import Request, Response, request
+from flask import Request, Response
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
@@ -53,7 +53,7 @@ def read_object(request: Request, mimetype: str, headers: dict[str, str]) -> dic
     return loaded
 
 
-def drain(answer: Response) -> Response:
+def drain(request: Request, answer: Response) -> None:
     """Reads what the view left of the body, lest the server breaks the connection before the client has the answer.
 
     A client that sends more than the limit is cut off all the same.
@@ -68,7 +68,6 @@ def drain(answer: Response) -> Response:
             left -= len(chunk)
         if left <= 0:
             answer.headers['Connection'] = 'close'
-    return answer
 
 
 def read_on(stream: IO[bytes]) -> bytes:

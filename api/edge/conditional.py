@@ -2,19 +2,22 @@
 
 A strong tag is made of the bytes of the answer, so it is the same whatever token asks. Before that part it may have
 another, of the members that their owner changes: `If-Match` is about these alone, because what else an answer shows
-(counts, when somebody was last seen) changes with every reader.
+(counts, when somebody was last seen) changes with every reader. The weak tag of a page is made of the rows, so that
+whoever polls it in vain does not have them dumped.
 """
 
 import hashlib
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Flask, Response, current_app, request
+from flask import Request, Response, current_app, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.routing import MapAdapter
 
+from api.edge.contract import contract_of_app
 from api.edge.views import note, notes_of
 from api.errors import ApiError
 from api.extensions import db
@@ -26,11 +29,13 @@ SERIALIZATION_FAILURE = '40001'
 MOST_ATTEMPTS = 10
 
 
-def entity_tag(shape: ResponseSchema, dumped: Any, body: bytes, *, weak: bool = False) -> str:
-    """The `ETag` of an answer. weak: for what is not worth a second part, and never named in `If-Match`."""
-    if weak:
-        return f'W/"{digest(body)}"'
+def entity_tag(shape: ResponseSchema, dumped: Any, body: bytes) -> str:
     return f'"{state(shape, dumped)}-{digest(body)}"' if shape.steady else f'"{digest(body)}"'
+
+
+def weak_tag(*parts: Any) -> str:
+    """The tag of what is made of rows and whatever else the encoder knows, by the contract of today."""
+    return f'W/"{digest(orjson.dumps([contract_of_app().digest, *parts], default=tuple))}"'
 
 
 def state(shape: ResponseSchema, dumped: Any) -> str:
@@ -41,15 +46,18 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def answer_conditions(app: Flask) -> None:
-    app.after_request(answer_unchanged)
-
-
-def answer_unchanged(answer: Response) -> Response:
+def answer_unchanged(request: Request, answer: Response) -> None:
     """304 where the client has it as it is."""
-    if 'HTTP_IF_NONE_MATCH' in request.environ and 'ETag' in answer.headers and answer.status_code == 200:
-        answer.make_conditional(request)
-    return answer
+    tag = answer.headers.get('ETag')
+    if tag and answer.status_code == HTTPStatus.OK and is_known(tag):
+        answer.status_code = HTTPStatus.NOT_MODIFIED
+        answer.set_data(b'')
+
+
+def is_known(tag: str) -> bool:
+    """Whether the client has what the tag stands for. A tag ends with its quotes, and none is a part of another."""
+    known: str | None = request.environ.get('HTTP_IF_NONE_MATCH')
+    return known is not None and (known.strip() == '*' or tag.removeprefix('W/') in known)
 
 
 def conditional(view: Callable[..., Any]) -> Callable[..., Any]:

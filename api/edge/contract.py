@@ -6,7 +6,7 @@ from threading import Lock
 
 import orjson
 from apifairy import APIFairy
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, Response, current_app, request
 
 from api.contract.releases import Release, changelog
 
@@ -40,7 +40,6 @@ class Contract:
 
 def keep_contract(app: Flask, apifairy: APIFairy) -> None:
     app.extensions['contract'] = Contract(apifairy)
-    app.after_request(tell)
 
 
 def contract_of_app() -> Contract:
@@ -48,6 +47,5 @@ def contract_of_app() -> Contract:
     return contract
 
 
-def tell(answer: Response) -> Response:
+def tell_contract(request: Request, answer: Response) -> None:
     answer.headers.add(HEADER, contract_of_app().digest)
-    return answer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Request, Response
 from werkzeug.http import http_date
 
 from api.edge.views import note, notes_of
@@ -32,12 +32,7 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def announce_deprecations(app: Flask) -> None:
-    app.after_request(announce)
-
-
-def announce(answer: Response) -> Response:
+def announce_deprecation(request: Request, answer: Response) -> None:
     """Not in the decorator, because errors are made above it."""
     if deprecation := notes_of(request.endpoint).get('deprecation'):
         answer.headers.update(deprecation)
-    return answer

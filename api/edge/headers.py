@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Request, Response
+from werkzeug.datastructures import Headers
 
 from api.edge.bodies import MERGE_PATCH
 
@@ -55,15 +56,9 @@ CORS_OPTIONS: dict[str, Any] = {
 ONE_YEAR = 365 * 24 * 3600
 
 
-def add_headers(app: Flask) -> None:
-    app.after_request(secure)
-    app.after_request(control_caches)
-
-
-def secure(answer: Response) -> Response:
+def secure(request: Request, answer: Response) -> None:
     headers = answer.headers
-    # Added, not set, because nobody else has: that costs a fraction.
-    headers.extend(OF_DATA if is_data() else OF_PAGES if request.blueprint in PAGES else OF_OTHERS)
+    add_all(headers, OF_DATA if is_data(request) else OF_PAGES if request.blueprint in PAGES else OF_OTHERS)
     if request.endpoint in ('docs.home', 'docs.page'):
         headers['Link'] = SERVICE_LINKS
     if request.method == 'OPTIONS' and 'PATCH' in headers.get('Allow', ''):
@@ -72,10 +67,14 @@ def secure(answer: Response) -> Response:
         headers.remove('Content-Type')
     if request.is_secure:
         headers['Strict-Transport-Security'] = f'max-age={ONE_YEAR}'
-    return answer
 
 
-def control_caches(answer: Response) -> Response:
+def add_all(headers: Headers, pairs: list[tuple[str, str]]) -> None:
+    """Adds headers that nobody else has, and whose values are known to be good: Werkzeug would look at each again."""
+    headers._list.extend(pairs)
+
+
+def control_caches(request: Request, answer: Response) -> None:
     """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true.
 
     Nobody can ask about what has neither a tag nor a date, so that keeping it is of no use.
@@ -84,10 +83,9 @@ def control_caches(answer: Response) -> Response:
     if answer.status_code >= 400 or request.blueprint in NEVER_KEPT:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
-        kept = 'private, no-cache' if is_data() else 'no-cache'
+        kept = 'private, no-cache' if is_data(request) else 'no-cache'
         answer.headers.add('Cache-Control', kept if has_validator else 'no-store')
-    return answer
 
 
-def is_data() -> bool:
+def is_data(request: Request) -> bool:
     return request.path.startswith('/api/')

@@ -11,7 +11,7 @@ from functools import wraps
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple
 
-from flask import Flask, Response, current_app, g, request
+from flask import Request, Response, current_app, g, request
 
 from api.counters import Counters
 from api.edge.views import note
@@ -118,15 +118,7 @@ def count(limit: Limit, *args: Any, **kwargs: Any) -> None:
         raise ApiError(TOO_MANY_REQUESTS, headers={'Retry-After': str(seconds)})
 
 
-def limit_requests(app: Flask, counters: Counters | None) -> None:
-    """counters: None where nothing is limited."""
-    app.extensions['limits'] = counters
-    app.after_request(tell)
-
-
-def tell(answer: Response) -> Response:
-    counted = g.get('limits')
-    if counted:
+def tell_limits(request: Request, answer: Response) -> None:
+    if counted := g.get('limits'):
         answer.headers['RateLimit-Policy'] = ', '.join(limit.policy for limit, _, _ in counted)
         answer.headers['RateLimit'] = ', '.join(f'"{limit.name}";r={left};t={reset}' for limit, left, reset in counted)
-    return answer

@@ -6,7 +6,7 @@ import secrets
 import time
 from logging.config import dictConfig
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Request, Response, g, has_request_context, request
 
 log = logging.getLogger('api.requests')
 
@@ -50,19 +50,16 @@ def configure_logs(level: str, form: str) -> None:
     )
 
 
-def log_requests(app: Flask) -> None:
-    app.before_request(begin)
-    app.after_request(finish)
-
-
-def begin() -> None:
-    given = request.headers.get('X-Request-ID', '')
+def begin_request() -> None:
+    given = request.environ.get('HTTP_X_REQUEST_ID', '')
     g.request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
     g.began = time.perf_counter()
 
 
-def finish(answer: Response) -> Response:
+def log_request(request: Request, answer: Response) -> None:
     answer.headers.add('X-Request-ID', g.request_id)
+    if not log.isEnabledFor(logging.INFO):
+        return
     milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
     caller = g.get('flask_httpauth_user')
     facts = {
@@ -74,4 +71,3 @@ def finish(answer: Response) -> Response:
         'address': request.remote_addr,
     }
     log.info('%(method)s %(path)s %(status)s %(ms)s ms', facts, extra=facts)
-    return answer

@@ -6,12 +6,11 @@ id below one that could be seen before it (see `actions.posts.in_turn`), so poll
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from apifairy import arguments
 from flask import Response
 
-from api.edge.paging import Links, Page, ahead, base_url, behind, item_members, respond_linked
+from api.edge.paging import Links, Page, ahead, asking, base_url, behind, item_members, respond_linked
 from api.edge.positions import opened, sealed
 from api.edge.sparse import wanted
 from api.edge.views import note
@@ -47,7 +46,7 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]],
             shape = wanted(instance)
             return respond_linked(shape, read(view(**kwargs), item_members(shape), **asked))
 
-        return cast(Callable[..., Any], arguments(TimelineRequestSchema)(page))
+        return asking(TimelineRequestSchema)(page)
 
     return decorate
 

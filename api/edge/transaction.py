@@ -5,62 +5,51 @@ here, once, when the view has returned; whatever is raised rolls it back, and so
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from flask import Flask, Request, Response, request
-from flask.sessions import NullSession, SessionInterface
-from flask.typing import ResponseReturnValue
+from flask import Request, Response, request
 
 from api.database import Reads
 from api.extensions import current_reads, db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 DRY_RUN = 'dry-run'
-NO_SESSION = NullSession()
 # A preference is a word, perhaps with a value or parameters (RFC 7240).
 DRY_RUN_PREFERRED = re.compile(r'(^|,)\s*dry-run\s*($|[,;=])', re.IGNORECASE)
 
 
-class NoSessions(SessionInterface):
-    """There are no cookies, so nothing is looked for in them."""
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:
-        return NO_SESSION
+T = TypeVar('T')
 
 
-class TransactionalFlask(Flask):
-    """A Flask whose views run in the request's transaction."""
-
-    session_interface = NoSessions()
-
-    def dispatch_request(self) -> ResponseReturnValue:
-        if request.method in SAFE_METHODS:
-            with reading():
-                return super().dispatch_request()
-        answer = super().dispatch_request()
-        if is_dry_run():
-            db.session.rollback()
-        else:
-            db.session.commit()
-        return answer
+def transactional(view: Callable[[], T]) -> T:
+    """Runs a view, and ends the transaction of what it wrote."""
+    if request.method in SAFE_METHODS:
+        with reading():
+            return view()
+    answer = view()
+    if is_dry_run():
+        db.session.rollback()
+    else:
+        db.session.commit()
+    return answer
 
 
 def is_dry_run() -> bool:
     """Whether a write is to be tried out only: everything is done, and nothing kept."""
-    if request.method in SAFE_METHODS or 'HTTP_PREFER' not in request.environ:
+    return is_dry(request)
+
+
+def is_dry(request: Request) -> bool:
+    if 'HTTP_PREFER' not in request.environ or request.method in SAFE_METHODS:
         return False
     return DRY_RUN_PREFERRED.search(request.environ['HTTP_PREFER']) is not None
 
 
-def confirm_dry_runs(app: Flask) -> None:
-    app.after_request(confirm)
-
-
-def confirm(answer: Response) -> Response:
-    if is_dry_run():
+def confirm_dry_run(request: Request, answer: Response) -> None:
+    if is_dry(request):
         answer.headers['Preference-Applied'] = DRY_RUN
-    return answer
 
 
 @contextmanager
