@@ -20,8 +20,8 @@ from api.edge.negotiation import demand_acceptable
 from api.edge.positions import opened, sealed
 from api.edge.sparse import asked_fields, wanted
 from api.edge.views import note
-from api.errors import NotFoundError
-from api.queries.query import AnyRow, Listing, Query
+from api.errors import ApiError, NotFoundError
+from api.queries.query import AnyRow, Listing
 from api.schemas.base import ResponseSchema
 from api.schemas.collections import CollectionSchema, PageRequestSchema, TimelineRequestSchema
 
@@ -65,9 +65,9 @@ def paginated(
 ) -> Callable[[Callable[..., Listing]], Callable[..., Any]]:
     """For views that return a listing: answers with the page that the query string asks for.
 
-    Two statements: one counts, and finds out whether the collection exists (404); one reads the rows, just the members
-    that the item's schema has, or those of them that `fields` names. asked_by: a schema with more members than a
-    page's; the view is called with them.
+    One statement counts and reads the rows, just the members that the item's schema has, or those of them that `fields`
+    names; where there is none, another finds out whether the collection exists (404). asked_by: a schema with more
+    members than a page's; the view is called with them.
     """
     instance = collection()
 
@@ -133,27 +133,49 @@ def collect(
     after: str | None = None,
     before: str | None = None,
 ) -> Collection:
-    total = cast(Query, listing.total).scalar()
-    if total is None:
-        raise NotFoundError
-    meta = Meta(page, per_page, -(-total // per_page), total)
     if after is not None:
-        found = behind(listing, members, per_page, opened(after))
+        found = behind(listing, members, per_page, opened_in(listing, after))
     elif before is not None:
-        found = ahead(listing, members, per_page, opened(before))
+        found = ahead(listing, members, per_page, opened_in(listing, before))
     else:
-        return numbered(listing, members, base, meta)
+        return numbered(listing, members, base, page, per_page)
+    meta = counted(listing, found.rows, page, per_page)
     first, last = ends(base, meta)
     links = walked_links(found, base, meta)._replace(first=f'{first}&after=', last=f'{last}&before=')
     return Collection(found.rows, meta, links)
 
 
-def numbered(listing: Listing, members: tuple[str, ...], base: str, meta: Meta) -> Collection:
-    offset = (meta.page - 1) * meta.per_page
-    rows = listing.by_number(members, offset, meta.per_page) if offset < meta.total_items else []
-    found = Page(rows, more_before=offset > 0, more_behind=meta.page < meta.total_pages)
+def numbered(listing: Listing, members: tuple[str, ...], base: str, page: int, per_page: int) -> Collection:
+    offset = (page - 1) * per_page
+    rows = listing.by_number(members, offset, per_page)
+    meta = counted(listing, rows, page, per_page)
+    found = Page(rows, more_before=offset > 0, more_behind=page < meta.total_pages)
     links = walked_links if offset >= DEEP and rows else numbered_links
     return Collection(rows, meta, links(found, base, meta))
+
+
+def counted(listing: Listing, rows: Sequence[AnyRow], page: int, per_page: int) -> Meta:
+    """How many there are, which the rows know, too. 404 where there is no such collection."""
+    total = rows[0].total if rows else known(listing)
+    return Meta(page, per_page, -(-total // per_page), total)
+
+
+def known(listing: Listing) -> Any:
+    """What is known of a collection that has no rows to show: how many there are, if it is counted. 404 if nothing."""
+    query = listing.total or listing.exists
+    found = query.scalar() if query else 0
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def opened_in(listing: Listing, text: str) -> int | None:
+    """The position that was sealed. A collection that is not there is 404 before a position that never was is 400."""
+    try:
+        return opened(text)
+    except ApiError:
+        known(listing)
+        raise
 
 
 def behind(listing: Listing, members: tuple[str, ...], limit: int, position: int | None) -> Page:

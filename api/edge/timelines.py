@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from flask import Response
 
-from api.edge.paging import Links, Page, ahead, asking, base_url, behind, item_members, respond_linked
-from api.edge.positions import opened, sealed
+from api.edge.paging import Links, Page, ahead, asking, base_url, behind, item_members, known, opened_in, respond_linked
+from api.edge.positions import sealed
 from api.edge.sparse import wanted
 from api.edge.views import note
-from api.errors import NotFoundError
 from api.queries.query import AnyRow, Listing
 from api.schemas.collections import TimelineRequestSchema, TimelineSchema
 
@@ -34,7 +33,7 @@ class Timeline(NamedTuple):
 def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]], Callable[..., Any]]:
     """For views that return a listing: answers with the part that the query string asks for.
 
-    One statement reads the rows; one more before it, if the listing has a query for that, finds out whether it exists.
+    One statement reads the rows; where there is none, another finds out whether the timeline exists (404).
     """
     instance = schema()
 
@@ -54,14 +53,14 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]],
 def read(
     listing: Listing, members: tuple[str, ...], per_page: int, after: str | None = None, before: str | None = None
 ) -> Timeline:
-    if listing.total and listing.total.scalar() is None:
-        raise NotFoundError
     if before is not None and after is None:
-        position = opened(before)
+        position = opened_in(listing, before)
         found = ahead(listing, members, per_page, position)
     else:
-        position = opened(after or '')
+        position = opened_in(listing, after or '')
         found = behind(listing, members, per_page, position)
+    if not found.rows:
+        known(listing)
     first, last = bounds(listing, found, position, backward=before is not None and after is None)
     return Timeline(found.rows, Meta(per_page), links(listing, found, first, last, f'{base_url()}per_page={per_page}'))
 

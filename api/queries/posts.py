@@ -58,17 +58,17 @@ def all_posts(viewer: Any) -> AnySelect:
     return posts_for(viewer)
 
 
-@listing(order=Post.id.desc(), total=post_total)
+@listing(order=Post.id.desc(), exists=post_total)
 def posts_by(id: Any, viewer: Any) -> AnySelect:
     return posts_for(viewer).where(Post.author_id == id)
 
 
-@listing(order=Post.id, total=author_of)
+@listing(order=Post.id, exists=author_of)
 def replies_to(id: Any, viewer: Any) -> AnySelect:
     return posts_for(viewer).where(Post.reply_to_id == id)
 
 
-@listing(order=Post.id, total=author_of)
+@listing(order=Post.id, exists=author_of)
 def thread_of(id: Any, viewer: Any) -> AnySelect:
     """What a post answers, what that answers, and so on, from the first; then the post."""
     thread = select(Post.id, Post.reply_to_id).where(Post.id == id).cte('thread', recursive=True)
@@ -76,7 +76,7 @@ def thread_of(id: Any, viewer: Any) -> AnySelect:
     return posts_for(viewer).where(Post.id.in_(select(thread.c.id)))
 
 
-@listing(order=PostVersion.id.desc(), total=author_of)
+@listing(order=PostVersion.id.desc(), exists=author_of)
 def versions_of(id: Any) -> AnySelect:
     """What a post said before, the latest first."""
     return select(PostVersion.text, PostVersion.written_at).where(PostVersion.post_id == id)
@@ -87,7 +87,7 @@ def who_likes(id: Any) -> AnySelect:
     return select(*EVERYTHING).join(Like, Like.user_id == User.id).where(Like.post_id == id)
 
 
-@listing(order=Like.id.desc(), total=post_total)
+@listing(order=Like.id.desc(), exists=post_total)
 def liked_by(id: Any, viewer: Any) -> AnySelect:
     """What a user likes, the latest like first."""
     return posts_for(viewer).join(Like, Like.post_id == Post.id).where(Like.user_id == id)

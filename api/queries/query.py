@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, UnaryExpression, bindparam, literal
 from sqlalchemy.orm import InstrumentedAttribute
@@ -86,35 +86,42 @@ class Query:
 class Listing:
     """A collection: its rows, the column that orders them and never repeats, and the query that counts them.
 
-    The count gives no row where the collection does not exist. A timeline, which nobody counts, has a query that gives
-    some row where it does, or none at all where it always does.
+    The count gives no row where the collection does not exist. A timeline, which nobody counts, has instead a query
+    that gives some row where it does, or none at all where it always does.
     """
 
     rows: Query
     order: Order
     total: Query | None
+    exists: Query | None
 
     @property
     def descending(self) -> bool:
         return isinstance(self.order, UnaryExpression)
 
     def by_number(self, members: tuple[str, ...], offset: int, limit: int) -> Sequence[AnyRow]:
-        """`limit` rows from the offset on, with these members and a last one, `position`."""
-        prepared = self.rows.prepared.derive(
-            ('by_number', members), lambda select: self._ordered(select, members).offset(bindparam('_offset'))
-        )
+        """`limit` rows from the offset on, with these members and two more: their `position` and the `total`."""
+        prepared = self.rows.prepared.derive(('by_number', members), lambda select: self._by_number(select, members))
         return prepared.rows(self.rows.arguments | {'_offset': offset, '_limit': limit})
 
     def beside(
         self, members: tuple[str, ...], position: int | None, limit: int, *, backward: bool = False
     ) -> Sequence[AnyRow]:
-        """`limit` rows behind the position, or the last `limit` before it, in order; None is the outermost position."""
+        """`limit` rows behind the position, or the last `limit` before it, in order; None is the outermost position.
+
+        They have these members, their `position` and, where the collection is counted, the `total`.
+        """
         prepared = self.rows.prepared.derive(
             ('beside', members, position is None, backward),
             lambda select: self._beside(select, members, position is None, backward),
         )
         rows = prepared.rows(self.rows.arguments | {'_position': position, '_limit': limit})
         return rows[::-1] if backward else rows
+
+    def _by_number(self, select: AnySelect, members: tuple[str, ...]) -> AnySelect:
+        offset: Any = bindparam('_offset')
+        # Else all rows would be walked over to find that there is none so far behind.
+        return self._ordered(select, members).where(self._total > offset).offset(offset)
 
     def _beside(self, select: AnySelect, members: tuple[str, ...], outermost: bool, backward: bool) -> AnySelect:
         select = self._ordered(select, members, backward)
@@ -127,7 +134,13 @@ class Listing:
     def _ordered(self, select: AnySelect, members: tuple[str, ...], backward: bool = False) -> AnySelect:
         column = self._column
         select = narrow(select, members).add_columns(column.label('position'))
+        if self.total:
+            select = select.add_columns(self._total.label('total'))
         return select.order_by(column.desc() if self.descending != backward else column).limit(bindparam('_limit'))
+
+    @property
+    def _total(self) -> Any:
+        return cast(Query, self.total).prepared.select.scalar_subquery()
 
     @property
     def _column(self) -> Any:
@@ -147,10 +160,13 @@ def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
 
 
 def listing(
-    order: Order, total: Callable[..., Query] | None = None, kind: type[Listing] = Listing
+    order: Order,
+    total: Callable[..., Query] | None = None,
+    exists: Callable[..., Query] | None = None,
+    kind: type[Listing] = Listing,
 ) -> Callable[[Callable[..., AnySelect]], Callable[..., Listing]]:
-    """Like `query`, for collections: `total` is a query that takes some of the same arguments, by their names."""
-    taken = list(inspect.signature(total).parameters) if total else []
+    """Like `query`, for collections: both queries take some of the same arguments, by their names."""
+    count, look = by_names(total), by_names(exists)
 
     def decorate(function: Callable[..., AnySelect]) -> Callable[..., Listing]:
         bind_rows = query(function)
@@ -158,11 +174,19 @@ def listing(
         @wraps(function)
         def bind(*values: Any) -> Listing:
             rows = bind_rows(*values)
-            return kind(rows, order, total(*(rows.arguments[name] for name in taken)) if total else None)
+            return kind(rows, order, count(rows.arguments), look(rows.arguments))
 
         return bind
 
     return decorate
+
+
+def by_names(query: Callable[..., Query] | None) -> Callable[[dict[str, Any]], Query | None]:
+    """The query as a function of arguments by name, of which it takes its own."""
+    if query is None:
+        return lambda arguments: None
+    names = list(inspect.signature(query).parameters)
+    return lambda arguments: query(*(arguments[name] for name in names))
 
 
 def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:
