@@ -4,11 +4,16 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, make_url
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
+
+T = TypeVar('T')
 
 SECONDS_TO_WAIT_FOR_A_CONNECTION = 3
 SECONDS_TO_WAIT_FOR_A_LOCK = 5
@@ -81,10 +86,12 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Makes transactions begin where we say, and SQLite keep foreign keys and not block readers."""
+    """Makes transactions begin where we say, SQLite keep foreign keys and not block readers, and PostgreSQL answer."""
     event.listen(engine, 'begin', begin)
     if engine.dialect.name == 'sqlite':
         event.listen(engine, 'connect', set_pragmas)
+    else:
+        event.listen(engine, 'do_connect', connect_with_patience)
 
 
 def set_pragmas(connection: sqlite3.Connection, record: object) -> None:
@@ -105,6 +112,33 @@ def begin(connection: Connection) -> None:
 def begin_immediate(connection: Connection) -> None:
     """Takes the write lock: who reads first and asks for it later can only fail where another wrote in between."""
     connection.exec_driver_sql('BEGIN IMMEDIATE')
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """One that gives up soon after PostgreSQL should have: a server that is frozen or cut off bounds nothing itself."""
+
+    patience: float | None = SECONDS_FOR_A_STATEMENT + 1
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except psycopg.OperationalError:
+            # Whatever was answered, with an error or without, has ended the statement.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
+def connect_with_patience(dialect: Dialect, record: object, arguments: list[str], options: dict[str, Any]) -> object:
+    return PatientConnection.connect(*arguments, **options)
+
+
+def take_time(connection: Connection) -> None:
+    """Lets the statements of a command run for as long as they like. The connection is closed afterwards."""
+    if connection.dialect.name == 'postgresql':
+        cast(PatientConnection, connection.connection.dbapi_connection).patience = None
+        connection.detach()
+        connection.exec_driver_sql('SET statement_timeout = 0')
 
 
 @cache

@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 from flask.cli import with_appcontext
-from sqlalchemy import Update, func, or_, select, text, update
+from sqlalchemy import Update, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from api.actions.rows import insert_once
+from api.database import take_time
 from api.extensions import db
 from api.models import Follow, Like, Post, Total, User
 
@@ -40,8 +41,7 @@ def recount() -> int:
     Only rows with a wrong counter are locked, in the order in which writers lock them: posts, users, the total. While
     a row is locked nobody commits what it counts, so that what is counted then stays right.
     """
-    if db.engine.dialect.name == 'postgresql':
-        db.session.execute(text('SET LOCAL statement_timeout = 0'))
+    take_time(db.session.connection())
     return sum(recount_rows(model, counters) for model, counters in COUNTERS.items()) + recount_users()
 
 

@@ -19,7 +19,7 @@ import psycopg
 from flask.cli import with_appcontext
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from api.database import Base
+from api.database import Base, take_time
 from api.extensions import db, passwords
 from api.models import Follow, Like, Post, Total, User
 
@@ -228,8 +228,8 @@ def moment(start: datetime, end: datetime, part: float) -> datetime:
 
 def lock_empty(connection: Connection) -> None:
     """Lets nobody else write; raises ClickException where somebody did."""
+    take_time(connection)
     if connection.dialect.name == 'postgresql':
-        connection.execute(text('SET LOCAL statement_timeout = 0'))
         connection.execute(text('LOCK TABLE posts, likes, follows, users, totals IN SHARE ROW EXCLUSIVE MODE'))
     if connection.scalar(select(User.id).limit(1)):
         raise click.ClickException('there are users already: sample data go into an empty database')
@@ -250,7 +250,7 @@ def load(
 
 def copy(connection: Connection, table: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
     statement = f'COPY {table} ({", ".join(columns)}) FROM STDIN'
-    driver = cast(psycopg.Connection, connection.connection.driver_connection)
+    driver = cast(psycopg.Connection, connection.connection.dbapi_connection)
     with driver.cursor() as cursor, cursor.copy(statement) as stream:
         for row in rows:
             stream.write_row(row)
@@ -271,6 +271,5 @@ def vacuum() -> None:
     """Does what PostgreSQL's autovacuum would soon do: answers may come from the indexes alone then."""
     if db.engine.dialect.name == 'postgresql':
         with db.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
-            connection.detach()
-            connection.execute(text('SET statement_timeout = 0'))
+            take_time(connection)
             connection.execute(text('VACUUM users, follows, posts, likes'))

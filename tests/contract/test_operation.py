@@ -11,9 +11,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from api.app import create_app
+from api.database import PatientConnection, take_time
 from api.edge.logs import configure_logs
 from api.extensions import db, passwords
 from config import Settings
@@ -91,6 +92,36 @@ def test_an_exhausted_pool_is_unavailable_for_a_bounded_time(settings: Settings,
         for connection in held:
             connection.close()
     assert app.test_client().get('/readyz').status_code == 200
+
+
+def test_a_server_that_falls_silent_is_not_waited_for(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        if connection.dialect.name == 'sqlite':
+            pytest.skip('which is no server')
+        driver = connection.connection.dbapi_connection
+        assert isinstance(driver, PatientConnection)
+        driver.patience = 0.2
+        connection.execute(text('SET statement_timeout = 100'))
+        with pytest.raises(OperationalError, match='statement timeout'):  # an answer, after which others may follow
+            connection.execute(text('SELECT pg_sleep(9)'))
+        connection.rollback()
+        with pytest.raises(OperationalError, match='timeout expired') as error:
+            connection.execute(text('SELECT pg_sleep(9)'))
+        assert error.value.connection_invalidated
+        assert driver.closed
+
+
+def test_commands_may_take_their_time(app: Flask) -> None:
+    with app.app_context():
+        with db.engine.connect() as connection:
+            if connection.dialect.name == 'sqlite':
+                pytest.skip('which bounds no statement')
+            driver = connection.connection.dbapi_connection
+            assert isinstance(driver, PatientConnection)
+            take_time(connection)
+            assert connection.scalar(text('SHOW statement_timeout')) == '0'
+            assert driver.patience is None
+        assert driver.closed
 
 
 def test_every_answer_has_security_headers(anonymous: Client, login: Callable[[str], Client]) -> None:
