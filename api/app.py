@@ -12,7 +12,7 @@ from api.counters import Counters
 from api.database import engine_options, prepare_engine
 from api.edge import openapi
 from api.edge.application import Application, Finisher
-from api.edge.bodies import drain
+from api.edge.bodies import say_cut_off
 from api.edge.conditional import answer_unchanged
 from api.edge.contract import keep_contract, tell_contract
 from api.edge.deprecation import announce_deprecation
@@ -21,6 +21,7 @@ from api.edge.limits import tell_limits
 from api.edge.logs import begin_request, configure_logs, log_request
 from api.edge.rendering import render_errors
 from api.edge.transaction import confirm_dry_run
+from api.edge.turns import take_turns
 from api.edge.urls import IdConverter
 from api.extensions import db, keyring, mailer, passwords
 from api.routes.account import account
@@ -48,7 +49,7 @@ FINISHERS: list[Finisher] = [
     tell_limits,
     confirm_dry_run,
     answer_unchanged,
-    drain,
+    say_cut_off,
     log_request,
 ]
 
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     keep_contract(app, apifairy)
     app.before_request(begin_request)
     app.finishers = FINISHERS
+    take_turns(app, settings.web_threads, settings.max_body_bytes)
     render_errors(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

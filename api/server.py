@@ -9,6 +9,9 @@ import sys
 
 from config import ConfigError, Settings, read_settings
 
+# Those that wait for bodies to come and for answers to be taken; `api.edge.turns` lets web_threads of all work.
+THREADS_FOR_SLOW_CLIENTS = 64
+
 
 def command(settings: Settings) -> list[str]:
     """granian's command line."""
@@ -18,7 +21,7 @@ def command(settings: Settings) -> list[str]:
         '--host': settings.host,
         '--port': settings.port,
         '--workers': settings.web_workers,
-        '--blocking-threads': settings.web_threads,
+        '--blocking-threads': settings.web_threads + THREADS_FOR_SLOW_CLIENTS,
         # Longer than a worker takes to start: at a reload the old one serves until then.
         '--respawn-interval': 3.5,
         # What clients that stall may hold up a stop.

@@ -1,18 +1,23 @@
 """Bodies: JSON, read strictly, before a schema sees it."""
 
-from typing import IO, Any
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 from apifairy.decorators import parser
 from flask import Request, Response
 from marshmallow import Schema
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
 from api.errors import ApiError
 from api.problems import BODY_TOO_LARGE, MALFORMED_BODY, WRONG_MEDIA_TYPE
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 DRAIN_LIMIT = 2 * 1024 * 1024
+CUT_OFF = 'microblog.cut_off'
 MERGE_PATCH = 'application/merge-patch+json'
 
 
@@ -53,25 +58,30 @@ def read_object(request: Request, mimetype: str, headers: dict[str, str]) -> dic
     return loaded
 
 
-def drain(request: Request, answer: Response) -> None:
-    """Reads what the view left of the body, lest the server breaks the connection before the client has the answer.
+def read_ahead(environ: 'WSGIEnvironment', most: int) -> None:
+    """Reads the body before anything is done for the request, so that nothing has to wait for a slow client.
 
-    A client that sends more than the limit is cut off all the same.
+    most: the bytes that a view may see. One more is kept, which tells that there were more; the others are dropped, for
+    a connection that is broken before the client has sent everything is one on which it never sees the answer.
     """
-    if request.content_length or 'Transfer-Encoding' in request.headers:
-        try:
-            stream = request.stream
-        except RequestEntityTooLarge:
-            stream = get_input_stream(request.environ)
-        left = DRAIN_LIMIT
-        while left > 0 and (chunk := read_on(stream)):
-            left -= len(chunk)
-        if left <= 0:
-            answer.headers['Connection'] = 'close'
+    if not environ.get('CONTENT_LENGTH') and 'HTTP_TRANSFER_ENCODING' not in environ:
+        return
+    stream, kept, left = get_input_stream(environ), bytearray(), DRAIN_LIMIT
+    while left > 0 and (chunk := read_on(stream)):
+        kept += chunk[: most + 1 - len(kept)]
+        left -= len(chunk)
+    environ['wsgi.input'] = BytesIO(kept)
+    environ[CUT_OFF] = left <= 0
 
 
 def read_on(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(64 * 1024)
-    except (ClientDisconnected, RequestEntityTooLarge):
+    except ClientDisconnected:
         return b''
+
+
+def say_cut_off(request: Request, answer: Response) -> None:
+    """Where a client sends more than anybody would read, the connection ends with the answer."""
+    if request.environ.get(CUT_OFF):
+        answer.headers['Connection'] = 'close'

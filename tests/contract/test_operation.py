@@ -3,9 +3,10 @@
 import io
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -15,10 +16,12 @@ from sqlalchemy.exc import OperationalError, StatementError
 
 from api.app import create_app
 from api.database import PatientConnection, take_time
+from api.edge import turns
 from api.edge.logs import configure_logs
 from api.extensions import db, passwords
 from config import Settings
 from tests.conftest import PASSWORD, Client, basic
+from tests.servers import Server
 
 SECURITY = {
     'X-Content-Type-Options': 'nosniff',
@@ -122,6 +125,34 @@ def test_commands_may_take_their_time(app: Flask) -> None:
             assert connection.scalar(text('SHOW statement_timeout')) == '0'
             assert driver.patience is None
         assert driver.closed
+
+
+def test_who_gets_no_turn_comes_again_and_the_process_lives(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, 'SECONDS_TO_WAIT_FOR_A_TURN', 0.1)
+    with another_app(variant(settings, web_threads=1)) as client:
+        held = cast(turns.Turns, client.application.wsgi_app)
+        with held.free:
+            refused, alive = client.get('/readyz'), client.get('/livez')
+        admitted = client.get('/readyz')
+    assert (refused.status_code, refused.json) == (503, {'error': 'Service Unavailable'})
+    assert int(refused.headers['Retry-After']) > 0
+    assert (alive.status_code, admitted.status_code) == (200, 200)
+
+
+def test_bodies_that_come_slowly_keep_nobody_waiting(server: Server, login: Callable[[str], Client]) -> None:
+    ana = login('ana')
+    head = f'POST /api/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ana.token}\r\n'
+    head += 'Content-Type: application/json\r\nContent-Length: 16\r\n\r\n'
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(('127.0.0.1', server.port))) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(head.encode() + b'{"text":')
+        assert server.ask('GET', '/api/me', Authorization=f'Bearer {ana.token}').json['post_count'] == 0
+        for connection in slow:
+            connection.sendall(b'"hello"}')
+        assert [connection.recv(12) for connection in slow] == [b'HTTP/1.1 201'] * len(slow)
 
 
 def test_every_answer_has_security_headers(anonymous: Client, login: Callable[[str], Client]) -> None:

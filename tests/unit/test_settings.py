@@ -212,6 +212,7 @@ def test_the_server_is_started_as_the_settings_say(environment, patience):
     options = dict(itertools.pairwise(words))
     assert (options['--port'], options['--workers']) == ('8000', '3')
     assert options['--workers-kill-timeout'] == str(patience)
+    assert int(options['--blocking-threads']) > Settings.web_threads
 
 
 def test_every_setting_is_documented():
