@@ -22,8 +22,8 @@ def command(settings: Settings) -> list[str]:
         '--port': settings.port,
         '--workers': settings.web_workers,
         '--blocking-threads': settings.web_threads + THREADS_FOR_SLOW_CLIENTS,
-        # Longer than a worker takes to start: at a reload the old one serves until then.
-        '--respawn-interval': 3.5,
+        # Longer than a worker takes to start, on a busy machine, too: at a reload the old one serves until then.
+        '--respawn-interval': 12,
         # What clients that stall may hold up a stop.
         '--workers-kill-timeout': 30 if settings.production else 3,
         '--log-level': 'warning',
