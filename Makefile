@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := tests/clients
 
-.PHONY: serve demo test bench clean-bench lint lint-document clients document lock clean
+.PHONY: serve demo test bench clean-bench chaos lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
 RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
@@ -42,6 +42,10 @@ clean-bench: $(VENV)/serve
 	$(BIN)/python -m benchmarks.bench --clean
 	rm -rf benchmarks/.venvs data/bench
 
+# Servers are killed, frozen and starved. CHAOS: some of it, as in make chaos CHAOS='kill frozen'.
+chaos: $(VENV)/serve chaos/.libfaketime
+	$(BIN)/python -m chaos $(CHAOS)
+
 lint: $(VENV)/develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,9 +70,10 @@ lock: $(VENV)/develop
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(LOCK) $(CLIENTS)/requirements.in --output-file $(CLIENTS)/requirements.txt
+	$(LOCK) chaos/requirements.in --output-file chaos/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(CLIENTS)/.venv $(CLIENTS)/node_modules tests/contract/node_modules
+	rm -rf $(VENV) chaos/.libfaketime $(CLIENTS)/.venv $(CLIENTS)/node_modules tests/contract/node_modules
 
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -82,6 +87,11 @@ $(VENV)/serve: requirements.txt | $(VENV)
 $(VENV)/develop: requirements-dev.txt | $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/serve
+
+# A library that lies about the time. Where it cannot be had, what needs it is left out.
+chaos/.libfaketime: chaos/requirements.txt | $(VENV)
+	-$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --target $@ --upgrade -r $<
+	@touch -c $@
 
 # The generator and what it makes have an environment of their own: the application needs neither.
 $(CLIENTS)/.venv/installed: $(CLIENTS)/requirements.txt | $(VENV)

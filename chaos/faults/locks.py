@@ -1,0 +1,30 @@
+"""Somebody else holds what every write needs."""
+
+import time
+
+from sqlalchemy import text
+
+from chaos.findings import Findings
+from chaos.load import Load, watching
+from chaos.stage import Stage
+
+LOCKS = {'sqlite': 'BEGIN IMMEDIATE', 'postgresql': 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE'}
+# For a turn and a lock, as docs/security.md says, and one for the machine.
+SECONDS_FOR_AN_ANSWER = 3 + 5 + 1
+
+
+def exhausted(stage: Stage, findings: Findings) -> None:
+    stage.migrate()
+    with stage.serving() as server, Load(stage, server, writers=16) as load:
+        time.sleep(2)
+        with watching(server, '/livez') as lives, stage.connection() as connection:
+            connection.execute(text(LOCKS[connection.dialect.name]))
+            time.sleep(12)
+        free_at = time.monotonic()
+        time.sleep(4)
+    findings.expect_some(load, 503)
+    findings.expect_only(load, 200, 201, 503)
+    findings.expect_within(SECONDS_FOR_AN_ANSWER, load.outcomes, 'answers')
+    findings.expect_within(0.5, lives, '`/livez`')
+    findings.expect_written(load, free_at, 2)
+    findings.expect_nothing_lost(load)

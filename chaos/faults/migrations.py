@@ -1,0 +1,88 @@
+"""Migrations, several at once and beneath a running server."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+
+from chaos.findings import Findings, LeftOut
+from chaos.load import Load
+from chaos.stage import Stage, log_in
+from tests.servers import ROOT
+
+SCRIPTS = ScriptDirectory(str(ROOT / 'migrations'))
+AT_ONCE = 4
+OLD_USERS = 1000
+SECONDS_TO_WAIT_FOR_A_LOCK = 5
+
+
+def upgrades_of_nothing(stage: Stage, findings: Findings) -> None:
+    upgrade_at_once(stage, findings)
+
+
+def upgrades_of_old_rows(stage: Stage, findings: Findings) -> None:
+    """From the first revision, which had users and posts."""
+    oldest = SCRIPTS.get_base()
+    assert oldest
+    stage.migrate(oldest)
+    values = [f"('old{id}', 'old{id}@example.com', '', '2026-01-01', 1)" for id in range(OLD_USERS)]
+    stage.execute(
+        'INSERT INTO users (username, email, password_hash, created_at, post_count) VALUES ' + ', '.join(values),
+        "INSERT INTO posts (author_id, text, created_at) SELECT id, username, '2026-01-01' FROM users",
+        f"UPDATE totals SET value = {OLD_USERS} WHERE name = 'users'",
+    )
+    upgrade_at_once(stage, findings)
+    (users,) = stage.rows('SELECT count(*) FROM users')[0]
+    posts = len(stage.posts())
+    findings.expect(users == posts == OLD_USERS, f'{users:,} users and {posts:,} posts as before')
+
+
+def upgrade_at_once(stage: Stage, findings: Findings) -> None:
+    begun = time.monotonic()
+    codes = [process.wait() for process in [stage.flask('db', 'upgrade') for _ in range(AT_ONCE)]]
+    seconds = time.monotonic() - begun
+    findings.expect(codes == [0] * AT_ONCE, f'ended with {", ".join(map(str, codes))} after {seconds:.1f} s')
+    check(stage, findings)
+
+
+def check(stage: Stage, findings: Findings) -> None:
+    right = stage.flask('db', 'check').wait() == 0
+    findings.expect(right, f'the structure is {"right" if right else "wrong"}')
+
+
+def newest(stage: Stage, findings: Findings) -> None:
+    """While the code serves that was deployed before it: that of the commit before the migration."""
+    script = SCRIPTS.get_revision('head')
+    code = check_out_before(Path(script.path), stage.folder / 'code')
+    stage.migrate(f'{script.down_revision}')
+    with stage.serving(code) as server, Load(stage, server, keys=False) as load:
+        time.sleep(2)
+        begun = time.monotonic()
+        ended = stage.flask('db', 'upgrade').wait()
+        seconds = time.monotonic() - begun
+        time.sleep(2)
+    findings.expect(ended == 0, f'ended with {ended} after {seconds:.1f} s')
+    findings.expect_only(load, 200, 201)
+    findings.expect_within(SECONDS_TO_WAIT_FOR_A_LOCK, load.outcomes, 'answers')
+    findings.expect_nothing_lost(load)
+    check(stage, findings)
+    with stage.serving() as server:
+        log_in(server)
+        findings.note("today's code serves it")
+
+
+def check_out_before(migration: Path, folder: Path) -> Path:
+    """The code as it was before this migration was added."""
+    added = git('log', '-1', '--diff-filter=A', '--format=%H', '--', str(migration)).decode().strip()
+    archive = git('archive', f'{added}^')
+    folder.mkdir()
+    subprocess.run(['tar', '-x', '-C', str(folder)], input=archive, check=True)
+    return folder
+
+
+def git(*words: str) -> bytes:
+    try:
+        return subprocess.run(['git', *words], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LeftOut('there is no history of the code here') from error

@@ -1,0 +1,45 @@
+"""What happens to PostgreSQL."""
+
+import time
+
+from chaos.findings import Findings
+from chaos.load import Load, watching
+from chaos.stage import Stage
+
+# For a turn, a statement and a connection, as docs/security.md says, and one for the machine.
+SECONDS_FOR_AN_ANSWER = 3 + 11 + 3 + 1
+
+
+def killed(stage: Stage, findings: Findings) -> None:
+    stage.migrate()
+    with stage.serving() as server, Load(stage, server) as load:
+        time.sleep(2)
+        stage.postgresql.kill()
+        time.sleep(4)
+        stage.postgresql.start()
+        back_at = time.monotonic()
+        time.sleep(4)
+    untold = [outcome for outcome in load.outcomes if outcome.status == 503 and not outcome.retry_after]
+    findings.expect_some(load, 503)
+    findings.expect(not untold, f'{len(untold)} without Retry-After')
+    findings.expect_only(load, 200, 201, 503)
+    findings.expect_written(load, back_at, 2)
+    findings.expect_nothing_lost(load)
+
+
+def frozen(stage: Stage, findings: Findings) -> None:
+    stage.migrate()
+    with stage.serving() as server, Load(stage, server) as load:
+        time.sleep(2)
+        with watching(server, '/livez') as lives, watching(server, '/readyz') as readies, stage.postgresql.frozen():
+            time.sleep(20)
+        back_at = time.monotonic()
+        time.sleep(4)
+    findings.expect_some(load, 503)
+    findings.expect_only(load, 200, 201, 503)
+    findings.expect_within(SECONDS_FOR_AN_ANSWER, load.outcomes, 'answers')
+    findings.expect_within(SECONDS_FOR_AN_ANSWER, readies, '`/readyz`')
+    findings.expect_within(0.5, lives, '`/livez`')
+    findings.expect({200} == {outcome.status for outcome in lives}, f'{len(lives)} times alive')
+    findings.expect_written(load, back_at, 2)
+    findings.expect_nothing_lost(load)

@@ -1,0 +1,133 @@
+"""Where a fault happens: a database of its own, and real processes on it."""
+
+import base64
+import os
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, NullPool, create_engine, text
+
+from api.app import create_app
+from chaos.cluster import Cluster
+from chaos.processes import children_of, end
+from config import Settings
+from tests.servers import ROOT, Server, free_port, wait_for
+
+# As an operator would have it on two cores; without limits, because a load is few clients that ask much.
+PRODUCTION = {
+    'ENVIRONMENT': 'production',
+    'SECRET_KEY': secrets.token_hex(32),
+    'PUBLIC_URL': 'https://api.example.com',
+    'MAIL_SERVER': '127.0.0.1',
+    'RATELIMIT_ENABLED': '0',
+    'WEB_WORKERS': '2',
+    'WEB_THREADS': '4',
+    'LOG_LEVEL': 'ERROR',
+}
+
+
+PASSWORD = 'correct horse battery'
+
+
+class Stage(NamedTuple):
+    """folder: for the files of this fault. cluster: where the database is, if it is PostgreSQL's."""
+
+    folder: Path
+    cluster: Cluster | None
+
+    @property
+    def url(self) -> str:
+        name = self.folder.name
+        return self.cluster.url(name) if self.cluster else f'sqlite:///{self.data}/{name}.sqlite'
+
+    @property
+    def data(self) -> Path:
+        """The folder of SQLite's files."""
+        return self.folder / 'data'
+
+    @property
+    def log(self) -> Path:
+        """What all processes of this fault print."""
+        return self.folder / 'log'
+
+    @property
+    def postgresql(self) -> Cluster:
+        assert self.cluster
+        return self.cluster
+
+    def start(self, *words: str, code: Path = ROOT, **settings: str) -> subprocess.Popen[bytes]:
+        """`python -m ...`, with the settings of an operator. code: the folder that it runs in."""
+        environment = os.environ | PRODUCTION | {'DATABASE_URL': self.url} | settings
+        with self.log.open('ab') as log:
+            return subprocess.Popen([sys.executable, '-m', *words], cwd=code, env=environment, stdout=log, stderr=log)
+
+    def flask(self, *words: str) -> subprocess.Popen[bytes]:
+        return self.start('flask', '--app', 'main', *words, ENVIRONMENT='development')
+
+    def migrate(self, revision: str = 'head') -> None:
+        """As the command does; within this process, which takes a tenth of the time."""
+        app = create_app(Settings(environment='development', database_url=self.url, log_level='ERROR'))
+        upgraded = app.test_cli_runner().invoke(args=['db', 'upgrade', revision])
+        assert upgraded.exit_code == 0, upgraded.output
+
+    @contextmanager
+    def serving(self, code: Path = ROOT, **settings: str) -> Iterator[Server]:
+        """`python -m api.server`, once it answers, with as many processes as it should have."""
+        port = free_port()
+        server = Server(port, self.start('api.server', code=code, PORT=str(port), **settings))
+        try:
+            wait_for(server)
+            yield server
+        finally:
+            end(server.process, children_of(server.process))
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """As another client of the database."""
+        with create_engine(self.url, poolclass=NullPool).connect() as connection:
+            yield connection
+
+    def execute(self, *statements: str) -> None:
+        with self.connection() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+            connection.commit()
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.connection() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    def posts(self) -> Counter[str]:
+        """How often each text is there."""
+        return Counter(text for (text,) in self.rows('SELECT text FROM posts'))
+
+
+@contextmanager
+def set_up(folder: Path, cluster: Cluster | None) -> Iterator[Stage]:
+    """A stage with a database in which there is nothing at all."""
+    stage = Stage(folder, cluster)
+    stage.data.mkdir(parents=True)
+    if cluster:
+        cluster.execute(f'CREATE DATABASE {folder.name}')
+    try:
+        yield stage
+    finally:
+        if cluster:
+            cluster.execute(f'DROP DATABASE {folder.name} WITH (FORCE)')
+
+
+def log_in(server: Server) -> str:
+    """Registers somebody and returns their token."""
+    username = f'client{secrets.token_hex(4)}'
+    registration = {'username': username, 'email': f'{username}@example.com', 'password': PASSWORD}
+    registered = server.ask('POST', '/api/users', registration)
+    assert registered.status == 201, registered
+    credentials = base64.b64encode(f'{username}:{PASSWORD}'.encode()).decode()
+    token: str = server.ask('POST', '/api/tokens', Authorization=f'Basic {credentials}').json['token']
+    return token
