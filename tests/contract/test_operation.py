@@ -132,9 +132,9 @@ def test_who_gets_no_turn_comes_again_and_the_process_lives(
 ) -> None:
     monkeypatch.setattr(turns, 'SECONDS_TO_WAIT_FOR_A_TURN', 0.1)
     with another_app(variant(settings, web_threads=1)) as client:
-        held = cast(turns.Turns, client.application.wsgi_app)
-        with held.free:
-            refused, alive = client.get('/readyz'), client.get('/livez')
+        assert cast(turns.Turns, client.application.wsgi_app).take()
+        refused, alive = client.get('/readyz'), client.get('/livez')
+        cast(turns.Turns, client.application.wsgi_app).give()
         admitted = client.get('/readyz')
     assert (refused.status_code, refused.json) == (503, {'error': 'Service Unavailable'})
     assert int(refused.headers['Retry-After']) > 0
