@@ -29,7 +29,7 @@ LAYERS = [
     ('/api/actions/users.py', 'note_seen', AUTH),
     ('/api/scopes.py', '', AUTH),
     ('/api/actions/', '', SQLALCHEMY),
-    ('/api/schemas/base.py', 'json_response', JSON),
+    ('/api/schemas/base.py', 'encode', JSON),
     ('/api/edge/bodies.py', 'read_object', JSON),
     ('/api/schemas/collections.py', '', VALIDATION),
     ('/api/schemas/base.py', '_deserialize', VALIDATION),

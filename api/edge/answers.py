@@ -5,7 +5,6 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from flask import Response, request
 
 from api.edge.conditional import entity_tag
@@ -15,7 +14,7 @@ from api.edge.sparse import wanted
 from api.edge.views import note
 from api.errors import NotFoundError
 from api.queries.query import Query
-from api.schemas.base import ResponseSchema
+from api.schemas.base import ResponseSchema, encode
 
 NO_CONTENT = '', 204
 
@@ -55,7 +54,7 @@ def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200) -> Respo
     """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how."""
     if is_read():
         demand_acceptable()
-    body = orjson.dumps(dumped)
+    body = encode(dumped)
     answer = json_of(shape, body, status_code)
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']

@@ -10,7 +10,6 @@ from functools import wraps
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
-import orjson
 from flask import Response, request
 from marshmallow import missing
 
@@ -22,7 +21,7 @@ from api.edge.sparse import asked_fields, wanted
 from api.edge.views import note
 from api.errors import ApiError, NotFoundError
 from api.queries.query import AnyRow, Listing
-from api.schemas.base import ResponseSchema
+from api.schemas.base import ResponseSchema, encode
 from api.schemas.collections import CollectionSchema, PageRequestSchema, TimelineRequestSchema
 
 DEEP = 1000
@@ -116,8 +115,8 @@ def item_members(shape: ResponseSchema) -> tuple[str, ...]:
 def respond_linked(shape: ResponseSchema, found: Any) -> Response:
     """The answer for a page, with its links in a header, too (RFC 8288)."""
     demand_acceptable()
-    tag = weak_tag(shape.only and sorted(shape.only), found.items, found.meta, found.links)
-    answer = Response(status=304) if is_known(tag) else json_of(shape, orjson.dumps(shape.compiled(found)))
+    tag = weak_tag(shape.only and sorted(shape.only), [*map(tuple, found.items)], tuple(found.meta), tuple(found.links))
+    answer = Response(status=304) if is_known(tag) else json_of(shape, encode(shape.compiled(found)))
     answer.headers.add('ETag', tag)
     named = ((relation, getattr(found.links, relation)) for relation in ('first', 'prev', 'next', 'last'))
     answer.headers.add('Link', ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url))
