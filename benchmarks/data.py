@@ -1,5 +1,6 @@
 """The databases of `make bench`: made by the migrations and `flask seed`, and kept until the structure changes."""
 
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -24,12 +25,15 @@ def database_url(database: str, scale: int) -> str:
         url, make = make_url(f'sqlite:///{FOLDER}/{name}.sqlite'), make_sqlite
     else:
         url, make = SERVER.set(database=name), make_postgresql
-    if not is_whole(url):
-        print(f'seeding {name} on {database}', flush=True)
-        make(url)
-        flask(url, 'db', 'upgrade')
-        counts = {'users': USERS, 'follows': FOLLOWS, 'posts': POSTS, 'likes': LIKES}
-        flask(url, 'seed', *(f'--{name}={count * scale}' for name, count in counts.items()))
+    with (FOLDER / f'{name}.lock').open('w') as lock:
+        # Another run that makes it at this moment is waited for.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_whole(url):
+            print(f'seeding {name} on {database}', flush=True)
+            make(url)
+            flask(url, 'db', 'upgrade')
+            counts = {'users': USERS, 'follows': FOLLOWS, 'posts': POSTS, 'likes': LIKES}
+            flask(url, 'seed', *(f'--{table}={count * scale}' for table, count in counts.items()))
     return url.render_as_string(hide_password=False)
 
 
