@@ -64,6 +64,7 @@ def execute(connection: Connection, text: str, values: Any) -> Sequence[tuple[An
         cursor.execute(text, values)
         found: Sequence[tuple[Any, ...]] = cursor.fetchall()
     except connection.dialect.loaded_dbapi.Error as error:
-        # What SQLAlchemy does itself: it raises its own error, and forgets connections to a server that has gone.
-        connection._handle_dbapi_exception(error, text, None, cursor, None)
+        # What SQLAlchemy does itself: it raises its own error, and forgets connections to a server that has gone. The
+        # cursor, which it would close, is not its business.
+        connection._handle_dbapi_exception(error, text, None, None, None)
     return found
