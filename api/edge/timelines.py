@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from flask import Response
 
-from api.edge.paging import Links, Page, ahead, asking, base_url, behind, item_members, known, opened_in, respond_linked
+from api.edge.pages import Links, Page, ahead, asking, base_url, behind, item_members, known, opened_in, respond_linked
 from api.edge.positions import sealed
 from api.edge.sparse import wanted
 from api.edge.views import note
