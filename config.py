@@ -212,20 +212,18 @@ def debug_allowed(production: bool) -> validate.OneOf | None:
 
 
 def database_url(env: Env) -> str:
+    value = env.str('DATABASE_URL', Settings.database_url, validate=with_our_driver)
+    return with_our_driver(value or Settings.database_url)
+
+
+def with_our_driver(value: str) -> str:
     """The URL with the name of the driver we use, so that `postgres://...` of a hosting platform works."""
-
-    def known(value: str) -> None:
-        try:
-            if make_url(value).drivername in DRIVERS:
-                return
-        except ArgumentError:
-            pass
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
+        url = None
+    if url is None or url.drivername not in DRIVERS or (url.drivername == 'sqlite' and not url.database):
         raise ValidationError('is not a URL of the form sqlite:///file or postgresql://user@host/name')
-
-    value = env.str('DATABASE_URL', Settings.database_url, validate=known)
-    if not value:
-        return Settings.database_url
-    url = make_url(value)
     return url.set(drivername=DRIVERS[url.drivername]).render_as_string(hide_password=False)
 
 

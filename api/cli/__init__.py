@@ -3,6 +3,7 @@
 from flask import Flask
 
 from api.cli.contract import contract_commands
+from api.cli.copy import copy_command
 from api.cli.data import recount_command
 from api.cli.document import document_command
 from api.cli.migrations import db_commands
@@ -14,6 +15,7 @@ from api.cli.users import users_commands
 def add_commands(app: Flask) -> None:
     for command in (
         contract_commands,
+        copy_command,
         db_commands,
         document_command,
         outbox_command,

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import current_app
 from flask.cli import AppGroup
-from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, inspect, make_url, text
 
 from api.cli.structure import differences
 from api.database import begin_immediate
@@ -62,19 +62,37 @@ def check() -> None:
     """Fail where the database is not at the newest revision, or not what the models say."""
     with migrating() as config:
         connection = config.attributes['connection']
-        revision = MigrationContext.configure(connection).get_current_revision()
-        newest = ScriptDirectory.from_config(config).get_current_head()
-        if revision != newest:
-            raise click.ClickException(f'the database is at revision {revision}, the newest is {newest}')
+        demand_newest(connection, 'the database')
         if found := differences(connection):
             raise click.ClickException('\n'.join(['the database differs from the models:', *found]))
 
 
+def demand_newest(connection: Connection, database: str) -> None:
+    """database: what it is called where it is at another revision."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if revision != newest:
+        raise click.ClickException(f'{database} is at revision {revision}, the newest is {newest}')
+
+
+def upgrade_empty(url: str) -> None:
+    """Gives a database in which there is nothing its structure; any other one has to have it."""
+    with migrating(url) as config:
+        connection = config.attributes['connection']
+        with connection.begin():
+            is_empty = not inspect(connection).get_table_names()
+        if is_empty:
+            command.upgrade(config, 'head')
+        demand_newest(connection, 'the target')
+
+
 @contextmanager
-def migrating() -> Iterator[Config]:
-    """alembic's configuration, with a connection of its own, while no other process migrates the same database."""
-    url = make_url(current_app.config['SQLALCHEMY_DATABASE_URI'])
-    with connection_to(url) as connection:
+def migrating(url: str | None = None) -> Iterator[Config]:
+    """alembic's configuration, with a connection of its own, while no other process migrates the same database.
+
+    url: of another database than the application's.
+    """
+    with connection_to(make_url(url or current_app.config['SQLALCHEMY_DATABASE_URI'])) as connection:
         config = Config(stdout=sys.stdout, attributes={'connection': connection})
         config.set_main_option('script_location', str(MIGRATIONS))
         config.set_main_option('file_template', '%%(year)d%%(month).2d%%(day).2d_%%(hour).2d%%(minute).2d_%%(slug)s')

@@ -15,10 +15,10 @@ from random import Random
 from typing import Any, cast
 
 import click
-import psycopg
 from flask.cli import with_appcontext
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, Table, func, select, text, update
 
+from api.cli.loading import BATCH, write_rows
 from api.database import Base, take_time
 from api.extensions import db, passwords
 from api.models import Follow, Like, Post, Total, User
@@ -26,7 +26,6 @@ from api.models import Follow, Like, Post, Total, User
 PASSWORD = 'sample battery staple'  # noqa: S105 (no secret: it is printed)
 MOST_READ = 2_000
 REPLIES, LIKED_AGAIN = 0.2, 0.6
-BATCH = 10_000
 ID = 0xFFFFFFFF  # what is an id in a pair of them
 # Users come in the first year; what they do is spread over the four years after it, always more.
 OPENED, SETTLED, CLOSED = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2026))
@@ -239,21 +238,9 @@ def load(
     connection: Connection, model: type[Base], columns: Sequence[str], rows: Iterator[tuple[Any, ...]], count: int
 ) -> None:
     """Writes rows, whose values come in the order of the columns, as fast as the database takes them."""
-    with click.progressbar(length=count, label=f'{count} {model.__tablename__}') as bar:
-        while batch := list(islice(rows, BATCH)):
-            if connection.dialect.name == 'postgresql':
-                copy(connection, model.__tablename__, columns, batch)
-            else:
-                connection.execute(insert(model), [dict(zip(columns, row, strict=True)) for row in batch])
-            bar.update(len(batch))
-
-
-def copy(connection: Connection, table: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
-    statement = f'COPY {table} ({", ".join(columns)}) FROM STDIN'
-    driver = cast(psycopg.Connection, connection.connection.dbapi_connection)
-    with driver.cursor() as cursor, cursor.copy(statement) as stream:
-        for row in rows:
-            stream.write_row(row)
+    label = f'{count} {model.__tablename__}'
+    with click.progressbar(rows, length=count, label=label, update_min_steps=BATCH) as bar:
+        write_rows(connection, cast(Table, model.__table__), columns, bar)
 
 
 def settle(connection: Connection) -> None:
