@@ -224,6 +224,8 @@ def with_our_driver(value: str) -> str:
         url = None
     if url is None or url.drivername not in DRIVERS or (url.drivername == 'sqlite' and not url.database):
         raise ValidationError('is not a URL of the form sqlite:///file or postgresql://user@host/name')
+    if url.database and url.drivername == 'sqlite':
+        url = url.set(database=os.path.abspath(url.database))  # else Flask-SQLAlchemy looks elsewhere than `flask db`
     return url.set(drivername=DRIVERS[url.drivername]).render_as_string(hide_password=False)
 
 

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from api.cli.backup import backup_command, restore_command
 from api.cli.contract import contract_commands
 from api.cli.copy import copy_command
 from api.cli.data import recount_command
@@ -14,12 +15,14 @@ from api.cli.users import users_commands
 
 def add_commands(app: Flask) -> None:
     for command in (
+        backup_command,
         contract_commands,
         copy_command,
         db_commands,
         document_command,
         outbox_command,
         recount_command,
+        restore_command,
         seed_command,
         users_commands,
     ):

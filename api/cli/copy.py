@@ -10,12 +10,11 @@ from hashlib import sha256
 from typing import Any
 
 import click
-import psycopg
 from flask.cli import with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy import Connection, Engine, String, Table, collate, create_engine, delete, exists, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
+from api.cli.failures import told_in_a_line
 from api.cli.loading import BATCH, write_rows
 from api.cli.migrations import demand_newest, upgrade_empty
 from api.database import Base, engine_options, prepare_engine, reader_of, snapshot_of, take_time
@@ -40,15 +39,12 @@ def copy_command(target_url: str) -> None:
     Everybody on a machine sees its command lines: leave the password out of the URL, and put it into PGPASSWORD or
     ~/.pgpass.
     """
-    try:
-        with snapshot(db.engine) as source:
-            demand_newest(source, 'the database')
-            upgrade_empty(target_url)
-            with filling(target_url) as target:
-                for table in Base.metadata.sorted_tables:
-                    click.echo(copy_table(source, target, table))
-    except (SQLAlchemyError, psycopg.Error, OSError) as error:
-        raise click.ClickException(reason(error)) from error
+    with told_in_a_line(), snapshot(db.engine) as source:
+        demand_newest(source, 'the database')
+        upgrade_empty(target_url)
+        with filling(target_url) as target:
+            for table in Base.metadata.sorted_tables:
+                click.echo(copy_table(source, target, table))
 
 
 @contextmanager
@@ -144,8 +140,3 @@ def go_on_after(connection: Connection, table: str, last: int | None) -> None:
         connection.execute(text('INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)'), values)
     else:
         connection.execute(text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :last)"), values)
-
-
-def reason(error: Exception) -> str:
-    """What the database said, in one line."""
-    return ' '.join(str(getattr(error, 'orig', None) or error).split())

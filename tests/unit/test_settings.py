@@ -60,7 +60,8 @@ def test_every_mistake_is_named_at_once(monkeypatch):
 @pytest.mark.parametrize(
     ('url', 'driver'),
     [
-        ('sqlite:///a.sqlite', 'sqlite:///a.sqlite'),
+        ('sqlite:///a.sqlite', f'sqlite:///{Path.cwd()}/a.sqlite'),
+        ('sqlite:////var/a.sqlite', 'sqlite:////var/a.sqlite'),
         ('postgres://u:p@h/d', 'postgresql+psycopg://u:p@h/d'),
         ('postgresql://u:p@h:5/d', 'postgresql+psycopg://u:p@h:5/d'),
     ],
@@ -70,7 +71,9 @@ def test_the_driver_is_ours_to_name(monkeypatch, url, driver):
     assert read_settings().database_url == driver
 
 
-@pytest.mark.parametrize('url', ['', 'nonsense', 'mysql://host/name', 'sqlite', '://'])
+@pytest.mark.parametrize(
+    'url', ['', 'nonsense', 'mysql://host/name', 'sqlite', 'sqlite://', '://', 'postgresql://h:p/d']
+)
 def test_an_unknown_database_is_refused(monkeypatch, url):
     setenv(monkeypatch, ENVIRONMENT='development', DATABASE_URL=url)
     with pytest.raises(ConfigError, match='DATABASE_URL'):
