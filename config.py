@@ -38,6 +38,7 @@ class Settings:
     host: str = '127.0.0.1'
     port: int = 5000
     database_url: str = f'sqlite:///{ROOT}/data/microblog.sqlite'
+    database_replica_url: str = ''
     secret_key: str = SAMPLE_SECRET_KEY
     secret_key_fallbacks: tuple[str, ...] = ()
     debug: bool = False
@@ -86,6 +87,7 @@ def read_settings() -> Settings:
         host=host,
         port=port,
         database_url=database_url(env),
+        database_replica_url=replica_url(env),
         secret_key=secret_key(env, production),
         secret_key_fallbacks=several(env, 'SECRET_KEY_FALLBACKS', strong_key if production else None),
         debug=env.bool('FLASK_DEBUG', False, validate=debug_allowed(production)),
@@ -117,6 +119,8 @@ def read_settings() -> Settings:
         mistakes |= cast(dict[str, Any], error.error_messages)
     if production and limited and (workers or 1) > 1 and settings.ratelimit_storage_uri == 'memory://':
         mistakes['RATELIMIT_STORAGE_URI'] = [f'is memory://, where each of {workers} processes would count alone']
+    if settings.database_replica_url and settings.database_url.startswith('sqlite'):
+        mistakes['DATABASE_REPLICA_URL'] = ['is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL']
     if mistakes:
         raise ConfigError(describe(mistakes))
     return settings
@@ -214,6 +218,16 @@ def debug_allowed(production: bool) -> validate.OneOf | None:
 def database_url(env: Env) -> str:
     value = env.str('DATABASE_URL', Settings.database_url, validate=with_our_driver)
     return with_our_driver(value or Settings.database_url)
+
+
+def replica_url(env: Env) -> str:
+    value = env.str('DATABASE_REPLICA_URL', '', validate=of_postgresql)
+    return with_our_driver(value) if value else ''
+
+
+def of_postgresql(value: str) -> None:
+    if value and not with_our_driver(value).startswith('postgresql'):
+        raise ValidationError('is not a URL of the form postgresql://user@host/name')
 
 
 def with_our_driver(value: str) -> str:

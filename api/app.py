@@ -5,6 +5,7 @@ import re
 from apifairy import APIFairy
 from flask import Flask
 from flask_cors import CORS
+from sqlalchemy import Engine, create_engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import cli
@@ -24,6 +25,7 @@ from api.edge.transaction import confirm_dry_run
 from api.edge.turns import take_turns
 from api.edge.urls import IdConverter
 from api.extensions import db, keyring, mailer, passwords
+from api.replica import Replica
 from api.routes.account import account
 from api.routes.contract import contract as contract_routes
 from api.routes.docs import docs
@@ -82,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
+        app.extensions['replica'] = replica_of(db.engine, settings)
     apifairy = APIFairy(app)
     apifairy.process_apispec(openapi.complete)
 
@@ -97,6 +100,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app
+
+
+def replica_of(primary: Engine, settings: Settings) -> Replica | None:
+    url = settings.database_replica_url
+    if not url:
+        return None
+    engine = create_engine(url, **engine_options(url, settings.web_threads + SPARE_CONNECTIONS))
+    prepare_engine(engine)
+    return Replica(primary, engine)
 
 
 def flask_config(settings: Settings) -> dict[str, object]:

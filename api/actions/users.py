@@ -19,6 +19,7 @@ from api.models import Total, User
 from api.problems import EMAIL_TAKEN, USERNAME_TAKEN
 
 SEEN_AT_MOST_EVERY = timedelta(minutes=1)
+WRITTEN_AT_MOST_EVERY = timedelta(seconds=10)
 
 
 def register_user(*, username: str, email: str, password: str, about_me: str | None = None) -> int:
@@ -92,6 +93,13 @@ def note_seen(user_id: int, last_seen: datetime | None) -> None:
     now = utcnow()
     if last_seen is None or now - last_seen >= SEEN_AT_MOST_EVERY:
         current_connection().execute(update(User).where(User.id == user_id).values(last_seen=now))
+
+
+def note_write(user_id: int, wrote_at: datetime | None) -> None:
+    """Writes down that a user wrote something, at most once in ten seconds. wrote_at: what is known of it."""
+    now = utcnow()
+    if wrote_at is None or now - wrote_at >= WRITTEN_AT_MOST_EVERY:
+        current_connection().execute(update(User).where(User.id == user_id).values(wrote_at=now))
 
 
 @contextmanager

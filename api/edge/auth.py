@@ -1,6 +1,7 @@
 """Who is calling: HTTP Basic for a token, a bearer token for everything else."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
@@ -80,6 +81,7 @@ class Caller(NamedTuple):
     username: str
     credentials_version: int
     email: str
+    wrote_at: datetime | None
     email_verified: bool = False
     token_id: int | None = None
     scopes: frozenset[str] = frozenset()
@@ -90,9 +92,9 @@ class Caller(NamedTuple):
 def verify_password(username: str, password: str) -> Caller | None:
     if not (username and password):
         return None
-    members = ('id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen')
+    known = ('id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen', 'wrote_at')
     with reading():
-        user = get_user_by_name(folded(username)).only(members).first()
+        user = get_user_by_name(folded(username)).only(known).first()
     if not passwords.verify(user.password_hash if user else None, password) or user is None or user.disabled_at:
         return None
     if not is_dry_run():
@@ -100,7 +102,7 @@ def verify_password(username: str, password: str) -> Caller | None:
             note_seen(user.id, user.last_seen)
             if passwords.is_outdated(user.password_hash):
                 rehash_password(user, password)
-    return Caller(user.id, user.username, user.credentials_version, user.email)
+    return Caller(user.id, user.username, user.credentials_version, user.email, user.wrote_at)
 
 
 @token_auth.verify_token
@@ -121,6 +123,7 @@ def verify_token(token: str) -> Caller | None:
         found.username,
         found.credentials_version,
         found.email,
+        found.wrote_at,
         found.email_verified,
         found.token_id,
         scopes_of(found.scopes),

@@ -24,6 +24,7 @@ from api.edge.pages import (
     respond_linked,
 )
 from api.edge.positions import sealed
+from api.edge.replica import read_anywhere
 from api.edge.sparse import wanted
 from api.edge.views import note
 from api.queries.query import AnyRow, Listing
@@ -65,7 +66,8 @@ def paginated(
             shape = wanted(instance)
             place = {name: asked.pop(name) for name in PLACE if name in asked}
             base = base_url(**asked)
-            return respond_linked(shape, collect(view(**asked, **kwargs), item_members(shape), base, **place))
+            found = read_anywhere(lambda: collect(view(**asked, **kwargs), item_members(shape), base, **place))
+            return respond_linked(shape, found)
 
         return asking(asked_by)(page)
 

@@ -12,6 +12,7 @@ from flask import Response
 
 from api.edge.pages import Links, Page, ahead, asking, base_url, behind, item_members, known, opened_in, respond_linked
 from api.edge.positions import sealed
+from api.edge.replica import read_anywhere
 from api.edge.sparse import wanted
 from api.edge.views import note
 from api.queries.query import AnyRow, Listing
@@ -43,7 +44,8 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., Listing]],
         @wraps(view)
         def page(asked: dict[str, Any], **kwargs: Any) -> Response:
             shape = wanted(instance)
-            return respond_linked(shape, read(view(**kwargs), item_members(shape), **asked))
+            found = read_anywhere(lambda: read(view(**kwargs), item_members(shape), **asked))
+            return respond_linked(shape, found)
 
         return asking(TimelineRequestSchema)(page)
 

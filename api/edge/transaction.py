@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from flask import Request, Response, request
+from flask import Request, Response, current_app, g, request
+from sqlalchemy import Engine
 
+from api.actions.users import note_write
 from api.database import Reads
 from api.extensions import current_reads, db
 
@@ -33,7 +35,19 @@ def transactional(view: Callable[[], T]) -> T:
         db.session.rollback()
     else:
         db.session.commit()
+        if current_app.extensions['replica']:
+            note_caller()
     return answer
+
+
+def note_caller() -> None:
+    """Writes down that the caller has written, before they are told so: they read it where it is, not on the replica.
+
+    Not in their transaction: it could fail where others change the caller's row, too.
+    """
+    if caller := g.get('flask_httpauth_user'):
+        with reading():
+            note_write(caller.id, caller.wrote_at)
 
 
 def is_dry_run() -> bool:
@@ -53,15 +67,15 @@ def confirm_dry_run(request: Request, answer: Response) -> None:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """What is read meanwhile is read outside of any transaction.
+def reading(engine: Engine | None = None) -> Iterator[None]:
+    """What is read meanwhile is read outside of any transaction; where an engine is given, there.
 
     Credentials are looked up so, too: while a password is being checked nobody waits for a lock.
     """
-    if current_reads.get():
+    if engine is None and current_reads.get():
         yield
         return
-    reads = Reads(db.engine)
+    reads = Reads(engine or db.engine)
     token = current_reads.set(reads)
     try:
         yield

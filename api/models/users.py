@@ -22,6 +22,8 @@ class User(Base):
     about_me: Mapped[str | None] = mapped_column(String(140))
     created_at: Mapped[datetime]
     last_seen: Mapped[datetime | None]
+    # Within ten seconds, and only where a replica is read.
+    wrote_at: Mapped[datetime | None]
     post_count: Mapped[int] = mapped_column(server_default='0')
     follower_count: Mapped[int] = mapped_column(server_default='0')
     following_count: Mapped[int] = mapped_column(server_default='0')

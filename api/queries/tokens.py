@@ -14,9 +14,10 @@ EVERYTHING = Token.__table__.columns
 def find_caller(digest: Any, now: Any) -> AnySelect:
     """Who a token stands for, while it lives, and what it may do."""
     token = (Token.id.label('token_id'), Token.scopes, Token.used_scopes, Token.last_used_at)
-    user = (User.id, User.username, User.email, User.email_verified, User.credentials_version, User.last_seen)
+    user = (User.id, User.username, User.email, User.email_verified, User.credentials_version)
+    noted = (User.last_seen, User.wrote_at)
     return (
-        select(*user, *token)
+        select(*user, *noted, *token)
         .join(Token, Token.user_id == User.id)
         .where(Token.digest == digest, Token.expires_at > now, User.disabled_at.is_(None))
     )

@@ -10,7 +10,7 @@ from tests.conftest import PASSWORD
 from tests.routes.rows import LONG_AGO, add_follows, add_likes, add_posts, add_users, log_in, set_last_seen
 
 COLUMNS = {'id', 'username', 'email', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count'}
-CALLER = {'id', 'username', 'email', 'email_verified', 'credentials_version', 'last_seen', 'token_id'}
+CALLER = {'id', 'username', 'email', 'email_verified', 'credentials_version', 'last_seen', 'wrote_at', 'token_id'}
 CALLER |= {'scopes', 'used_scopes', 'last_used_at'}
 MERGE_PATCH = 'application/merge-patch+json'
 
@@ -152,8 +152,8 @@ def test_a_new_token_costs_five_statements_and_the_same_again_three(app, anonymo
     again = statements_of(lambda: anonymous.ask_for_token('ana'))
     assert kinds(first) == ['SELECT', 'SELECT', 'SELECT', 'DELETE', 'INSERT']
     assert kinds(again) == ['SELECT', 'SELECT', 'SELECT']
-    columns = {'id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at', 'last_seen'}
-    assert selected(again[0]) == columns
+    columns = {'id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at'}
+    assert selected(again[0]) == columns | {'last_seen', 'wrote_at'}
 
 
 def test_a_log_in_after_a_minute_costs_one_more(app, anonymous, statements_of):

@@ -80,6 +80,17 @@ def test_an_unknown_database_is_refused(monkeypatch, url):
         read_settings()
 
 
+def test_a_replica_is_postgresqls(monkeypatch):
+    primary, replica = 'postgresql://u@h/d', 'postgres://u@r/d'
+    setenv(monkeypatch, ENVIRONMENT='development', DATABASE_URL=primary, DATABASE_REPLICA_URL=replica)
+    assert read_settings().database_replica_url == 'postgresql+psycopg://u@r/d'
+    for url in ('sqlite:///b.sqlite', 'nonsense'):
+        (line,) = lines_of_refusal(monkeypatch, DATABASE_REPLICA_URL=url)
+        assert line.startswith('DATABASE_REPLICA_URL: is not a URL of the form ')
+    (line,) = lines_of_refusal(monkeypatch, DATABASE_URL='sqlite:///a.sqlite', DATABASE_REPLICA_URL=replica)
+    assert line == 'DATABASE_REPLICA_URL: is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL'
+
+
 def test_a_file_is_read_and_the_environment_goes_before_it(monkeypatch, tmp_path):
     (tmp_path / '.env').write_text('ENVIRONMENT=development\nPORT=8000\nHOST=0.0.0.0\n')
     setenv(monkeypatch, PORT='9000')
