@@ -35,6 +35,10 @@ class Postgres(NamedTuple):
     def url(self) -> str:
         return f'postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres'
 
+    @property
+    def pid(self) -> int:
+        return int((self.folder / 'postmaster.pid').read_text().split()[0])
+
     def configure(self) -> None:
         with (self.folder / 'postgresql.conf').open('a') as file:
             file.write(OPTIONS.format(port=self.port))
