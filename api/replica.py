@@ -10,13 +10,14 @@ from collections import deque
 from threading import Lock, Thread
 from time import monotonic
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.database import reader_of
+from api.database import PatientConnection, reader_of
 
 MOST_SECONDS_BEHIND = 30
 SECONDS_BETWEEN_LOOKS = 2
+SECONDS_FOR_AN_ANSWER = 1
 WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
 # No row where it is a replica no more.
 REPLAYED = "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint WHERE pg_is_in_recovery()"
@@ -30,6 +31,7 @@ class Replica:
     def __init__(self, primary: Engine, engine: Engine):
         self.engine = engine
         self._primary = primary
+        event.listen(engine, 'connect', lose_patience)
         self._noted: deque[tuple[float, int]] = deque(maxlen=MOST_SECONDS_BEHIND)
         self._near_until = self._look_at = -math.inf
         self._looking = Lock()
@@ -68,6 +70,11 @@ class Replica:
         if self._is_away:
             self._is_away = False
             log.warning('the replica answers again')
+
+
+def lose_patience(connection: PatientConnection, record: object) -> None:
+    """There is somebody else to ask: it is sooner given up than the primary."""
+    connection.patience = SECONDS_FOR_AN_ANSWER
 
 
 def position(engine: Engine, statement: str) -> int:

@@ -22,9 +22,10 @@ from typing import Any
 from api.app import create_app
 from benchmarks.measure import bearer_of
 from benchmarks.servers import TICK, stat_fields
+from chaos.cluster import Cluster
 from config import Settings
 from tests import databases
-from tests.replication import Postgres, replication
+from tests.replication import replication
 from tests.servers import Server, serving
 from tests.unit.test_counters import own_redis
 
@@ -43,14 +44,15 @@ def main() -> None:
         redis = stack.enter_context(own_redis(Path(stack.enter_context(TemporaryDirectory()))))
         bearers = fill(primary)
         shared = {'RATELIMIT_ENABLED': 'true', 'RATELIMIT_STORAGE_URI': redis.uri}
-        there = {'DATABASE_REPLICA_URL': replica.url}
+        there = {'DATABASE_REPLICA_URL': replica.url('postgres')}
         settings = {
             '1 process': shared,
             '2 processes': shared | {'WEB_WORKERS': '2'},
             '1 process, replica': shared | there,
             '2 processes, replica': shared | there | {'WEB_WORKERS': '2'},
         }
-        servers = {name: stack.enter_context(serving(primary.url, **chosen)) for name, chosen in settings.items()}
+        url = primary.url('postgres')
+        servers = {name: stack.enter_context(serving(url, **chosen)) for name, chosen in settings.items()}
         measured: dict[str, list[Any]] = {name: [] for name in servers}
         for round in range(-1, options.rounds):
             for name, server in servers.items():
@@ -63,10 +65,10 @@ def main() -> None:
             print(f'{name:22} {rate:10.0f} {web:8.2f} {first:11.2f} {second:11.2f}')
 
 
-def fill(primary: Postgres) -> list[dict[str, str]]:
+def fill(primary: Cluster) -> list[dict[str, str]]:
     """What so many callers send as their credentials."""
-    databases.upgrade(primary.url)
-    app = create_app(Settings(database_url=primary.url, log_level='ERROR'))
+    databases.upgrade(primary.url('postgres'))
+    app = create_app(Settings(database_url=primary.url('postgres'), log_level='ERROR'))
     with redirect_stdout(StringIO()):
         seeded = app.test_cli_runner().invoke(args=['seed', *(f'--{name}={number}' for name, number in SEED.items())])
     assert seeded.exit_code == 0, seeded.output
@@ -74,10 +76,10 @@ def fill(primary: Postgres) -> list[dict[str, str]]:
 
 
 def batch(
-    server: Server, primary: Postgres, replica: Postgres, bearers: list[dict[str, str]], requests: int
+    server: Server, primary: Cluster, replica: Cluster, bearers: list[dict[str, str]], requests: int
 ) -> tuple[float, ...]:
     """Requests per second, and CPU milliseconds of a request: of the web processes, the primary and the replica."""
-    pids = (server.process.pid, primary.pid, replica.pid)
+    pids = (server.process.pid, primary.process.pid, replica.process.pid)
     before, began, numbers = [cpu_of(pid) for pid in pids], time.perf_counter(), iter(range(requests))
     clients = [threading.Thread(target=ask, args=(server, bearers, numbers)) for _ in range(CLIENTS)]
     for client in clients:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -22,9 +23,12 @@ SECONDS_TO_START = 20
 
 
 class Cluster:
-    """A server and its folder. It raises FileNotFoundError where PostgreSQL is not installed."""
+    """A server and its folder. It raises FileNotFoundError where PostgreSQL is not installed.
 
-    def __init__(self, folder: Path) -> None:
+    primary: the one whose replica it is to be.
+    """
+
+    def __init__(self, folder: Path, primary: 'Cluster | None' = None) -> None:
         self.binaries = find_binaries()
         self.folder = folder
         self.port = free_port()
@@ -32,8 +36,12 @@ class Cluster:
         if os.geteuid() == 0:
             owner = pwd.getpwnam(OWNER)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        words = ('--username', OWNER, '--auth', 'trust', '--encoding', 'UTF8', '--no-sync')
-        assert self.run('initdb', *words, str(folder / 'data')).wait() == 0, self.log
+        words = ['initdb', '--auth', 'trust', '--encoding', 'UTF8']
+        if primary:
+            words = ['pg_basebackup', '--host', '127.0.0.1', '--port', str(primary.port), '--write-recovery-conf']
+            words += ['--checkpoint', 'fast']
+        made = self.run(*words, '--username', OWNER, '--no-sync', '--pgdata', str(folder / 'data'))
+        assert made.wait() == 0, self.log
         self.start()
 
     def run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -64,6 +72,11 @@ class Cluster:
         with self.engine.connect() as connection:
             connection.execute(text(statement))
 
+    def ask(self, statement: str) -> Any:
+        """The first value of the first row."""
+        with self.engine.connect() as connection:
+            return connection.execute(text(statement)).scalar()
+
     def kill(self) -> None:
         """As `pg_ctl stop -m immediate` does: nobody is waited for and nothing tidied up."""
         self.process.send_signal(signal.SIGQUIT)
@@ -87,7 +100,7 @@ class Cluster:
 def find_binaries() -> Path:
     """Where `initdb` is: of the newest PostgreSQL, where there are several."""
     if found := shutil.which('initdb'):
-        return Path(found).parent
+        return Path(found).resolve().parent
     folders = sorted(Path('/usr/lib/postgresql').glob('*/bin/initdb'), key=lambda path: int(path.parts[4]))
     if folders:
         return folders[-1].parent

@@ -1,6 +1,6 @@
 """Every fault, and what is expected of it."""
 
-from chaos.faults import backup, clients, clock, disk, locks, migrations, postgresql, web
+from chaos.faults import backup, clients, clock, disk, locks, migrations, postgresql, replicas, web
 from chaos.findings import Fault
 
 BOTH = ('sqlite', 'postgresql')
@@ -27,4 +27,7 @@ FAULTS = (
     Fault('50 slow headers, 50 slow bodies', clients.slow, BOTH, 'others are served as ever'),
     Fault('clock jumps', clock.jumps, BOTH, 'a token ends by the clock, nothing else changes'),
     Fault('backup under load', backup.restored, BOTH, 'what was acknowledged before it is in it'),
+    Fault('replica killed for 5 s', replicas.replica_killed, POSTGRESQL, 'no request fails; it is read again'),
+    Fault('replica frozen for 10 s', replicas.replica_frozen, POSTGRESQL, 'no request fails, in bounded time'),
+    Fault('replica 10 s late', replicas.replica_late, POSTGRESQL, 'whoever writes finds what they wrote'),
 )

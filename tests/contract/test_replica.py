@@ -11,18 +11,20 @@ from flask.testing import FlaskClient
 
 from api import replica as module
 from api.app import create_app
+from api.database import SECONDS_TO_WAIT_FOR_A_CONNECTION
 from api.extensions import db
 from api.replica import Replica
+from chaos.cluster import Cluster
 from config import Settings
 from tests import databases
 from tests.conftest import PASSWORD, basic
-from tests.replication import Postgres, replication
+from tests.replication import replication
 from tests.servers import serving
 
 
 class Pair(NamedTuple):
-    primary: Postgres
-    replica: Postgres
+    primary: Cluster
+    replica: Cluster
     app: Flask
 
     @property
@@ -40,7 +42,7 @@ class Pair(NamedTuple):
 
     def age(self, id: int, seconds: int) -> None:
         """As if a user's last write were so many seconds ago."""
-        self.primary.ask(f"UPDATE users SET wrote_at = now() - interval '{seconds}s' WHERE id = {id}")
+        self.primary.execute(f"UPDATE users SET wrote_at = now() - interval '{seconds}s' WHERE id = {id}")
         self.level()
 
     def level(self) -> None:
@@ -79,17 +81,21 @@ def until(happens: Callable[[], Any], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope='module')
-def servers() -> Iterator[tuple[Postgres, Postgres]]:
+def servers() -> Iterator[tuple[Cluster, Cluster]]:
     with replication() as servers:
-        databases.upgrade(servers[0].url)
+        databases.upgrade(servers[0].url('postgres'))
         yield servers
 
 
 @pytest.fixture
-def pair(servers: tuple[Postgres, Postgres], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
+def pair(servers: tuple[Cluster, Cluster], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     monkeypatch.setattr(module, 'SECONDS_BETWEEN_LOOKS', 0.1)
     primary, replica = servers
-    app = create_app(Settings(database_url=primary.url, database_replica_url=replica.url, log_level='CRITICAL'))
+    app = create_app(
+        Settings(
+            database_url=primary.url('postgres'), database_replica_url=replica.url('postgres'), log_level='CRITICAL'
+        )
+    )
     pair = Pair(primary, replica, app)
     pair.near()
     yield pair
@@ -104,13 +110,13 @@ def pair(servers: tuple[Postgres, Postgres], monkeypatch: pytest.MonkeyPatch) ->
 def paused(pair: Pair) -> Iterator[Pair]:
     """With a replica that stays as it is once `pause` was called."""
     yield pair
-    pair.replica.ask('SELECT pg_wal_replay_resume()')
+    pair.replica.execute('SELECT pg_wal_replay_resume()')
     pair.level()
 
 
 def pause(pair: Pair) -> None:
     pair.level()
-    pair.replica.ask('SELECT pg_wal_replay_pause()')
+    pair.replica.execute('SELECT pg_wal_replay_pause()')
     until(lambda: pair.replica.ask('SELECT pg_get_wal_replay_pause_state()') == 'paused')
 
 
@@ -124,7 +130,7 @@ def test_who_has_not_written_reads_on_the_replica_and_who_has_does_not(paused):
         assert ana.sees(reply, path)
         assert not ben.sees(reply, path)
     assert ben.sees(post)
-    paused.replica.ask('SELECT pg_wal_replay_resume()')
+    paused.replica.execute('SELECT pg_wal_replay_resume()')
     until(lambda: ben.sees(reply))
 
 
@@ -144,7 +150,7 @@ def test_a_minute_after_a_write_one_reads_on_the_replica_again(paused):
     pause(paused)
     post = ana.write('Hello!')
     assert ben.sees(post)
-    paused.primary.ask(f"UPDATE users SET wrote_at = now() - interval '61s' WHERE id = {ben.id}")
+    paused.primary.execute(f"UPDATE users SET wrote_at = now() - interval '61s' WHERE id = {ben.id}")
     assert not ben.sees(post)
 
 
@@ -201,7 +207,7 @@ def test_a_replica_that_lags_too_far_is_left_out_until_it_has_caught_up(paused, 
     assert not ben.sees(post)
     until(lambda: not paused.watch.is_near(), seconds=4)
     assert ben.sees(post)
-    paused.replica.ask('SELECT pg_wal_replay_resume()')
+    paused.replica.execute('SELECT pg_wal_replay_resume()')
     until(paused.watch.is_near)
 
 
@@ -225,7 +231,7 @@ def test_it_dies_and_comes_back_and_no_request_fails(pair):
         while not stop.is_set():
             answers.append(server.ask('GET', '/api/posts', **ben.headers).status)
 
-    with serving(pair.primary.url, DATABASE_REPLICA_URL=pair.replica.url) as server:
+    with serving(pair.primary.url('postgres'), DATABASE_REPLICA_URL=pair.replica.url('postgres')) as server:
         readers = [threading.Thread(target=read, args=(server,)) for _ in range(4)]
         for reader in readers:
             reader.start()
@@ -241,7 +247,21 @@ def test_it_dies_and_comes_back_and_no_request_fails(pair):
     assert set(answers) == {200}
 
 
-def is_read(server: Postgres) -> bool:
+def test_it_hangs_and_nobody_waits_for_long(pair):
+    ben = pair.user('ben')
+    ben.get('/api/posts')
+    with pair.replica.frozen():
+        began = time.monotonic()
+        assert ben.get('/api/posts')['items'] == []
+        assert time.monotonic() - began < SECONDS_TO_WAIT_FOR_A_CONNECTION + 2
+        until(lambda: not pair.watch.is_near())
+        for _ in range(10):
+            ben.get('/api/posts')
+        assert time.monotonic() - began < 10
+    pair.near()
+
+
+def is_read(server: Cluster) -> bool:
     """Whether the application has asked it for posts."""
     asked = "application_name = 'microblog' AND query LIKE '%posts%'"
     return server.ask(f'SELECT count(*) FROM pg_stat_activity WHERE {asked}') > 0

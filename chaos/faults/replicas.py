@@ -1,0 +1,111 @@
+"""What happens to a replica, while others read and one writes and looks for it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chaos.cluster import Cluster
+from chaos.findings import Findings
+from chaos.load import Load
+from chaos.stage import Stage, log_in
+from tests.servers import Server
+
+READ_THERE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'microblog' AND query LIKE '%FROM posts%'"
+SECONDS_UNTIL_READ = 20
+# For a connection to it, or an answer, which leaves two others waiting for a turn.
+SECONDS_FOR_AN_ANSWER = 3 + 3
+
+
+def replica_killed(stage: Stage, findings: Findings) -> None:
+    with reading(stage, findings) as (replica, server, token):
+        findings.expect(is_read(replica), 'read before')
+        replica.kill()
+        findings.expect(*own_posts(server, token, 5))
+        replica.start()
+        findings.expect(is_read(replica), 'read afterwards')
+
+
+def replica_frozen(stage: Stage, findings: Findings) -> None:
+    with reading(stage, findings) as (replica, server, token):
+        findings.expect(is_read(replica), 'read before')
+        with replica.frozen():
+            findings.expect(*own_posts(server, token, 10))
+
+
+def replica_late(stage: Stage, findings: Findings) -> None:
+    """It replays nothing, for less time than it would be left out after."""
+    with reading(stage, findings) as (replica, server, token):
+        reader = log_in(server)
+        forget_writes(stage)
+        findings.expect(is_read(replica), 'read before')
+        oldest_seen(server, reader)  # by each process, which looks at the replica for itself
+        time.sleep(1)
+        replica.execute('SELECT pg_wal_replay_pause()')
+        findings.expect(*own_posts(server, token, 10))
+        behind = oldest_seen(server, token) - oldest_seen(server, reader)
+        findings.expect(behind > 0, f'who only reads is {behind:,} posts behind')
+        replica.execute('SELECT pg_wal_replay_resume()')
+
+
+@contextmanager
+def reading(stage: Stage, findings: Findings) -> Iterator[tuple[Cluster, Server, str]]:
+    """A replica, a server that reads there, with readers and a writer, and the token of another writer."""
+    stage.migrate()
+    folder = stage.postgresql.folder / stage.folder.name
+    replica = make_replica(folder, stage.postgresql)
+    try:
+        with stage.serving(DATABASE_REPLICA_URL=replica.url(stage.folder.name)) as server:
+            token = log_in(server)
+            with Load(stage, server, writers=1) as load:
+                forget_writes(stage)
+                yield replica, server, token
+        findings.expect_only(load, 200, 201)
+        findings.expect_within(SECONDS_FOR_AN_ANSWER, load.outcomes, 'answers')
+        findings.expect_nothing_lost(load)
+    finally:
+        replica.kill()
+
+
+def forget_writes(stage: Stage) -> None:
+    """As if all were long ago; to log in is one, too."""
+    stage.execute('UPDATE users SET wrote_at = NULL')
+
+
+def make_replica(folder: Path, primary: Cluster) -> Cluster:
+    folder.mkdir()
+    return Cluster(folder, primary)
+
+
+def is_read(replica: Cluster) -> bool:
+    """Whether it is, soon: by what its connections did last, all of which were opened since it started."""
+    deadline = time.monotonic() + SECONDS_UNTIL_READ
+    while time.monotonic() < deadline:
+        if replica.ask(READ_THERE):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def posts(server: Server, token: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.ask('GET', '/api/posts', Authorization=f'Bearer {token}').json['items']
+    return found
+
+
+def oldest_seen(server: Server, token: str) -> int:
+    """What is the newest post to whichever process knows the least."""
+    return min(int(posts(server, token)[0]['id']) for _ in range(20))
+
+
+def own_posts(server: Server, token: str, seconds: float) -> tuple[bool, str]:
+    """Writes posts for so long, and looks for each at once: whether all were found."""
+    missed, written, deadline = 0, 0, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        text = secrets.token_hex(12)
+        server.ask('POST', '/api/posts', {'text': text}, Authorization=f'Bearer {token}')
+        written += 1
+        missed += text not in [post['text'] for post in posts(server, token)]
+        time.sleep(0.05)
+    return missed == 0, f'{missed} of {written:,} own posts not found at once'
