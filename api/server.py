@@ -26,7 +26,8 @@ def command(settings: Settings) -> list[str]:
         '--respawn-interval': 12,
         # What clients that stall may hold up a stop.
         '--workers-kill-timeout': 30 if settings.production else 3,
-        '--log-level': 'warning',
+        # It warns of so many threads; what is wrong it calls an error.
+        '--log-level': 'error',
     }
     words = [str(word) for option in options.items() for word in option]
     return [sys.executable, '-m', 'granian', *words, '--respawn-failed-workers', 'main:app']
