@@ -30,7 +30,7 @@ def command(settings: Settings) -> list[str]:
         '--log-level': 'error',
     }
     words = [str(word) for option in options.items() for word in option]
-    return [sys.executable, '-m', 'granian', *words, '--respawn-failed-workers', 'main:app']
+    return [sys.executable, '-m', 'granian', *words, '--respawn-failed-workers', '--factory', 'api.process:application']
 
 
 def main() -> None:

@@ -3,9 +3,14 @@
 import io
 import json
 import logging
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -21,7 +26,7 @@ from api.edge.logs import configure_logs
 from api.extensions import db, passwords
 from config import Settings
 from tests.conftest import PASSWORD, Client, basic
-from tests.servers import Server
+from tests.servers import ROOT, Server, free_port
 
 SECURITY = {
     'X-Content-Type-Options': 'nosniff',
@@ -153,6 +158,19 @@ def test_bodies_that_come_slowly_keep_nobody_waiting(server: Server, login: Call
         for connection in slow:
             connection.sendall(b'"hello"}')
         assert [connection.recv(12) for connection in slow] == [b'HTTP/1.1 201'] * len(slow)
+
+
+def test_a_process_that_is_told_to_stop_while_it_starts_ends_at_once(settings: Settings) -> None:
+    environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': settings.database_url, 'PORT': str(free_port())}
+    process = subprocess.Popen([sys.executable, '-m', 'api.server'], cwd=ROOT, env=os.environ | environment)
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    while not children.read_text():
+        time.sleep(0.01)
+    time.sleep(0.5)  # less than it takes to start
+    told_at = time.monotonic()
+    process.terminate()
+    assert process.wait() == 0
+    assert time.monotonic() - told_at < 2  # 3 s later it is killed
 
 
 def test_every_answer_has_security_headers(anonymous: Client, login: Callable[[str], Client]) -> None:
