@@ -20,6 +20,7 @@ SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_UNTIL_AGAIN = 0.05
 SECONDS_OF_PATIENCE = 60
 NO_ANSWER, CLOSED = 0, -1
+UNDER_WAY = 409  # a request with the same key, whose client heard no more of it
 
 
 class Outcome(NamedTuple):

@@ -5,7 +5,7 @@ import signal
 import time
 
 from chaos.findings import Findings
-from chaos.load import CLOSED, NO_ANSWER, Load
+from chaos.load import CLOSED, NO_ANSWER, UNDER_WAY, Load
 from chaos.processes import children_of
 from chaos.stage import Stage
 
@@ -23,7 +23,7 @@ def kill(stage: Stage, findings: Findings) -> None:
         alive = children_of(server.process)
     findings.expect_nothing_lost(load)
     findings.note(f'{load.count(NO_ANSWER, CLOSED)} connections broken')
-    findings.expect_only(load, 200, 201, NO_ANSWER, CLOSED)
+    findings.expect_only(load, 200, 201, UNDER_WAY, NO_ANSWER, CLOSED)
     findings.expect_written(load, killed_at, 1)
     findings.expect(len(alive) == 2 and killed not in alive, f'{len(alive)} processes again')
 
