@@ -1,9 +1,12 @@
 """Rows that are there once or not at all, and those that are locked first."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import delete, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
 from api.database import Base
 from api.errors import UnauthorizedError
@@ -11,6 +14,16 @@ from api.extensions import db
 from api.models import User
 
 INSERTS = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
+
+
+@contextmanager
+def if_possible() -> Iterator[None]:
+    """For a statement of its own that may be left undone: a full disk, or a lock, is no reason to refuse a request."""
+    try:
+        yield
+    except OperationalError as error:
+        if error.connection_invalidated:
+            raise
 
 
 def insert_once(model: type[Base], **values: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from api.actions.rows import lock_user
+from api.actions.rows import if_possible, lock_user
 from api.clock import utcnow
 from api.errors import ApiError, InsufficientScopeError, NotFoundError, UnauthorizedError
 from api.extensions import current_connection, db, keyring
@@ -136,7 +136,8 @@ def note_used(token_id: int, last_used_at: datetime | None) -> None:
     """Writes down that a token was used, at most once a minute. last_used_at: what is known of it."""
     now = utcnow()
     if last_used_at is None or now - last_used_at >= USED_AT_MOST_EVERY:
-        current_connection().execute(update(Token).where(Token.id == token_id).values(last_used_at=now))
+        with if_possible():
+            current_connection().execute(update(Token).where(Token.id == token_id).values(last_used_at=now))
 
 
 def note_scope(token_id: int | None, scope: str) -> None:

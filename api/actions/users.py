@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.actions.links import VERIFICATION, Link
 from api.actions.outbox import EMAIL_CHANGED, VERIFY_EMAIL, post_message
-from api.actions.rows import lock_user
+from api.actions.rows import if_possible, lock_user
 from api.actions.tokens import note_scope
 from api.clock import utcnow
 from api.errors import ApiError, InsufficientScopeError, UnauthorizedError
@@ -92,7 +92,8 @@ def note_seen(user_id: int, last_seen: datetime | None) -> None:
     """
     now = utcnow()
     if last_seen is None or now - last_seen >= SEEN_AT_MOST_EVERY:
-        current_connection().execute(update(User).where(User.id == user_id).values(last_seen=now))
+        with if_possible():
+            current_connection().execute(update(User).where(User.id == user_id).values(last_seen=now))
 
 
 def note_write(user_id: int, wrote_at: datetime | None) -> None:
