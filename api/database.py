@@ -42,7 +42,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def in_utc(value: str | None) -> datetime | None:
     """What SQLite keeps as text."""
-    return None if value is None else datetime.fromisoformat(f'{value}+00:00')
+    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):

@@ -173,6 +173,13 @@ def test_a_process_that_is_told_to_stop_while_it_starts_ends_at_once(settings: S
     assert time.monotonic() - told_at < 2  # 3 s later it is killed
 
 
+def test_a_body_that_breaks_off_is_refused(app: Flask) -> None:
+    answer = app.test_client().post(
+        '/api/users', data='{"username":', content_type='application/json', environ_overrides={'CONTENT_LENGTH': '99'}
+    )
+    assert (answer.status_code, answer.json) == (400, {'error': 'Bad Request'})
+
+
 def test_every_answer_has_security_headers(anonymous: Client, login: Callable[[str], Client]) -> None:
     ana = login('ana')
     answers = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from api.database import reader_of
@@ -53,4 +53,14 @@ def test_a_transaction_reads_what_it_wrote(app: Flask) -> None:
         names = select(User.username, User.created_at, User.last_seen)
         connection = db.session.connection()
         assert list(map(tuple, Statement(names, connection.dialect).rows(connection, {}))) == [('new', LATE, None)]
+        db.session.rollback()
+
+
+def test_a_moment_that_somebody_wrote_by_hand_is_one(app: Flask, make_user) -> None:
+    make_user('ana')
+    with app.app_context():
+        db.session.execute(text("UPDATE users SET last_seen = '2000-01-01'"))
+        connection = db.session.connection()
+        (row,) = Statement(select(User.last_seen), connection.dialect).rows(connection, {})
+        assert row.last_seen == datetime(2000, 1, 1, tzinfo=UTC)
         db.session.rollback()
