@@ -19,6 +19,8 @@ LAYERS = [
     ('/psycopg', '', DRIVER),
     ('/sqlalchemy/', '', SQLALCHEMY),
     ('/flask_sqlalchemy/', '', SQLALCHEMY),
+    # Where the driver's cursor is called, which is C on SQLite.
+    ('/api/queries/statement.py', 'execute', DRIVER),
     ('/api/queries/', '', SQLALCHEMY),
     ('/api/database.py', '', SQLALCHEMY),
     ('/api/extensions.py', '', SQLALCHEMY),

@@ -16,10 +16,9 @@ from sqlalchemy.orm import aliased
 from api.extensions import db
 from api.models import Follow, Post, User
 from api.queries.posts import posts_for
-from api.queries.query import AnyRow, AnySelect, Listing, listing, narrow
+from api.queries.query import AnyRow, AnySelect, Listing, in_words, listing, narrow
 
 POSITION: Any = bindparam('_position')
-LIMIT: Any = bindparam('_limit')
 VIEWER: Any = bindparam('viewer')
 LAST_ID = 2**63 - 1
 RECENT_FOR_EACH = 2
@@ -33,10 +32,10 @@ class Feed(Listing):
     ) -> Sequence[AnyRow]:
         lateral = db.engine.dialect.name == 'postgresql'
         prepared = self.rows.prepared.derive(
-            ('feed', members, position is None, backward, lateral),
-            lambda select: page(select, members, position is None, backward, lateral),
+            ('feed', members, limit, position is None, backward, lateral),
+            lambda select: page(select, members, Stretch(limit, position is None, backward), lateral),
         )
-        rows = prepared.rows(self.rows.arguments | {'_position': position, '_limit': limit})
+        rows = prepared.rows(self.rows.arguments | {'_position': position})
         return rows[::-1] if backward else rows
 
 
@@ -45,16 +44,17 @@ def feed_of(viewer: Any) -> AnySelect:
     return posts_for(viewer)
 
 
-def page(posts: AnySelect, members: tuple[str, ...], outermost: bool, backward: bool, lateral: bool) -> AnySelect:
-    ids = feed_ids(Direction(outermost, backward), lateral)
-    order = Post.id if backward else Post.id.desc()
-    return narrow(posts, members).add_columns(Post.id.label('position')).join(ids, ids.c.id == Post.id).order_by(order)
+def page(posts: AnySelect, members: tuple[str, ...], stretch: 'Stretch', lateral: bool) -> AnySelect:
+    ids = feed_ids(stretch, lateral)
+    posts = narrow(posts, members).add_columns(Post.id.label('position')).join(ids, ids.c.id == Post.id)
+    return posts.order_by(stretch.ordered(Post.id))
 
 
-class Direction:
-    """From a position to older posts or, backward, to newer ones."""
+class Stretch:
+    """So many posts from a position on, to older ones or, backward, to newer ones."""
 
-    def __init__(self, outermost: bool, backward: bool):
+    def __init__(self, limit: int, outermost: bool, backward: bool):
+        self.limit: Any = in_words(limit)
         self.outermost, self.backward = outermost, backward
         self.farthest: Any = func.max if backward else func.min
 
@@ -70,22 +70,22 @@ class Direction:
         return id.asc() if self.backward else id.desc()
 
 
-def feed_ids(direction: Direction, lateral: bool) -> Subquery:
+def feed_ids(stretch: Stretch, lateral: bool) -> Subquery:
     """The ids of the posts of a page."""
-    recent = recent_ids(direction)
+    recent = recent_ids(stretch)
     found = select(func.count()).select_from(recent).scalar_subquery()
-    asked = ids_by_authors(direction, lateral, found < LIMIT)
-    return union_all(select(recent.c.id).where(found == LIMIT), select(asked.c.id)).subquery()
+    asked = ids_by_authors(stretch, lateral, found < stretch.limit)
+    return union_all(select(recent.c.id).where(found == stretch.limit), select(asked.c.id)).subquery()
 
 
-def recent_ids(direction: Direction) -> CTE:
+def recent_ids(stretch: Stretch) -> CTE:
     """Those among the posts that are nearest of all."""
     following = select(User.following_count).where(User.id == VIEWER).scalar_subquery()
     looked_at = RECENT_FOR_EACH * func.coalesce(following, 0)
     nearest = (
         select(Post.id, Post.author_id)
-        .where(direction.beyond_position(Post.id))
-        .order_by(direction.ordered(Post.id))
+        .where(stretch.beyond_position(Post.id))
+        .order_by(stretch.ordered(Post.id))
         .limit(looked_at)
         .subquery('nearest')
     )
@@ -93,25 +93,25 @@ def recent_ids(direction: Direction) -> CTE:
     return (
         select(nearest.c.id)
         .where(or_(nearest.c.author_id == VIEWER, nearest.c.author_id.in_(followed)))
-        .order_by(direction.ordered(nearest.c.id))
-        .limit(LIMIT)
+        .order_by(stretch.ordered(nearest.c.id))
+        .limit(stretch.limit)
         .cte('recent')
     )
 
 
-def ids_by_authors(direction: Direction, lateral: bool, needed: Any) -> Subquery:
+def ids_by_authors(stretch: Stretch, lateral: bool, needed: Any) -> Subquery:
     """Those of the authors who can be on the page. needed: a condition without which nobody is looked up."""
-    authors = nearest_authors(direction, needed)
+    authors = nearest_authors(stretch, needed)
     post = aliased(Post)
     theirs = (
         select(post.id.label('id'))
         .where(
             post.author_id == authors.c.author_id,
-            direction.beyond_position(post.id),
-            direction.not_beyond(post.id, last_of(authors, direction)),
+            stretch.beyond_position(post.id),
+            stretch.not_beyond(post.id, last_of(authors, stretch)),
         )
-        .order_by(direction.ordered(post.id))
-        .limit(LIMIT)
+        .order_by(stretch.ordered(post.id))
+        .limit(stretch.limit)
         .correlate(authors)
     )
     if lateral:
@@ -120,18 +120,18 @@ def ids_by_authors(direction: Direction, lateral: bool, needed: Any) -> Subquery
     else:
         found = aliased(Post)
         ids = select(found.id).select_from(authors).join(found, found.id.in_(theirs))
-    return ids.order_by(direction.ordered(found.id)).limit(LIMIT).subquery()
+    return ids.order_by(stretch.ordered(found.id)).limit(stretch.limit).subquery()
 
 
-def nearest_authors(direction: Direction, needed: Any) -> CTE:
+def nearest_authors(stretch: Stretch, needed: Any) -> CTE:
     """The authors of the nearest posts, each with the id of their nearest: no other can be on the page."""
     followed = select(Follow.followed_id.label('author_id')).where(Follow.follower_id == VIEWER, needed)
     sources = followed.union_all(select(VIEWER).where(needed)).cte('sources')
     nearest = (
         select(Post.id)
-        .where(Post.author_id == sources.c.author_id, direction.beyond_position(Post.id))
-        .order_by(direction.ordered(Post.id))
-        .limit(1)
+        .where(Post.author_id == sources.c.author_id, stretch.beyond_position(Post.id))
+        .order_by(stretch.ordered(Post.id))
+        .limit(in_words(1))
         .scalar_subquery()
     )
     # Else PostgreSQL looks each author's post up twice, for the condition and again for the order.
@@ -139,14 +139,14 @@ def nearest_authors(direction: Direction, needed: Any) -> CTE:
     return (
         select(candidates)
         .where(candidates.c.nearest.is_not(None))
-        .order_by(direction.ordered(candidates.c.nearest))
-        .limit(LIMIT)
+        .order_by(stretch.ordered(candidates.c.nearest))
+        .limit(stretch.limit)
         .cte('authors')
     )
 
 
-def last_of(authors: CTE, direction: Direction) -> Any:
+def last_of(authors: CTE, stretch: Stretch) -> Any:
     """How far to look: where there are as many authors as posts on a page, their nearest ones would do."""
-    endless = literal(LAST_ID if direction.backward else 0)
-    farthest = direction.farthest(authors.c.nearest)
-    return select(case((func.count() == LIMIT, farthest), else_=endless)).select_from(authors).scalar_subquery()
+    endless = literal(LAST_ID if stretch.backward else 0)
+    farthest = stretch.farthest(authors.c.nearest)
+    return select(case((func.count() == stretch.limit, farthest), else_=endless)).select_from(authors).scalar_subquery()

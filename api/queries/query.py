@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, UnaryExpression, bindparam, literal
+from sqlalchemy import ColumnElement, Integer, UnaryExpression, bindparam, literal, literal_column
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.extensions import current_connection
@@ -101,8 +101,10 @@ class Listing:
 
     def by_number(self, members: tuple[str, ...], offset: int, limit: int) -> Sequence[AnyRow]:
         """`limit` rows from the offset on, with these members and two more: their `position` and the `total`."""
-        prepared = self.rows.prepared.derive(('by_number', members), lambda select: self._by_number(select, members))
-        return prepared.rows(self.rows.arguments | {'_offset': offset, '_limit': limit})
+        prepared = self.rows.prepared.derive(
+            ('by_number', members, limit), lambda select: self._by_number(select, members, limit)
+        )
+        return prepared.rows(self.rows.arguments | {'_offset': offset})
 
     def beside(
         self, members: tuple[str, ...], position: int | None, limit: int, *, backward: bool = False
@@ -112,31 +114,33 @@ class Listing:
         They have these members, their `position` and, where the collection is counted, the `total`.
         """
         prepared = self.rows.prepared.derive(
-            ('beside', members, position is None, backward),
-            lambda select: self._beside(select, members, position is None, backward),
+            ('beside', members, limit, position is None, backward),
+            lambda select: self._beside(select, members, limit, position is None, backward),
         )
-        rows = prepared.rows(self.rows.arguments | {'_position': position, '_limit': limit})
+        rows = prepared.rows(self.rows.arguments | {'_position': position})
         return rows[::-1] if backward else rows
 
-    def _by_number(self, select: AnySelect, members: tuple[str, ...]) -> AnySelect:
+    def _by_number(self, select: AnySelect, members: tuple[str, ...], limit: int) -> AnySelect:
         offset: Any = bindparam('_offset')
         # Else all rows would be walked over to find that there is none so far behind.
-        return self._ordered(select, members).where(self._total > offset).offset(offset)
+        return self._ordered(select, members, limit).where(self._total > offset).offset(offset)
 
-    def _beside(self, select: AnySelect, members: tuple[str, ...], outermost: bool, backward: bool) -> AnySelect:
-        select = self._ordered(select, members, backward)
+    def _beside(
+        self, select: AnySelect, members: tuple[str, ...], limit: int, outermost: bool, backward: bool
+    ) -> AnySelect:
+        select = self._ordered(select, members, limit, backward)
         if outermost:
             return select
         position: Any = bindparam('_position')
         column = self._column
         return select.where(column < position if self.descending != backward else column > position)
 
-    def _ordered(self, select: AnySelect, members: tuple[str, ...], backward: bool = False) -> AnySelect:
+    def _ordered(self, select: AnySelect, members: tuple[str, ...], limit: int, backward: bool = False) -> AnySelect:
         column = self._column
         select = narrow(select, members).add_columns(column.label('position'))
         if self.total:
             select = select.add_columns(self._total.label('total'))
-        return select.order_by(column.desc() if self.descending != backward else column).limit(bindparam('_limit'))
+        return select.order_by(column.desc() if self.descending != backward else column).limit(in_words(limit))
 
     @property
     def _total(self) -> Any:
@@ -187,6 +191,11 @@ def by_names(query: Callable[..., Query] | None) -> Callable[[dict[str, Any]], Q
         return lambda arguments: None
     names = list(inspect.signature(query).parameters)
     return lambda arguments: query(*(arguments[name] for name in names))
+
+
+def in_words(number: int) -> ColumnElement[int]:
+    """A number as part of the text: PostgreSQL, which plans a text once, is to know how few rows are wanted of it."""
+    return literal_column(str(number), Integer)
 
 
 def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:
