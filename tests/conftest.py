@@ -1,7 +1,6 @@
 """Fixtures. A test that uses the database runs on SQLite and on PostgreSQL."""
 
 import base64
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,10 +54,7 @@ def basic(username: str, password: str) -> dict[str, str]:
 
 @pytest.fixture(scope='session', params=['sqlite', 'postgresql'])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == 'sqlite':
-        yield from databases.sqlite(tmp_path_factory.mktemp('database'), 'microblog')
-    else:
-        yield from databases.postgresql(f'microblog_test_{os.getpid()}')
+    yield from databases.of_kind(request.param, tmp_path_factory.mktemp('database'), 'test')
 
 
 @pytest.fixture(scope='session')

@@ -42,6 +42,11 @@ def postgresql(name: str) -> Iterator[str]:
         connection.execute(text(f'DROP DATABASE {name} WITH (FORCE)'))
 
 
+def of_kind(kind: str, folder: Path, name: str) -> Iterator[str]:
+    """Either of them: 'sqlite' or 'postgresql', with nothing in it at all."""
+    return sqlite(folder, name) if kind == 'sqlite' else postgresql(f'microblog_{name}_{os.getpid()}')
+
+
 def upgrade(url: str) -> None:
     """`flask db upgrade` in a process of its own."""
     environment = os.environ | {'DATABASE_URL': url, 'ENVIRONMENT': 'development'}

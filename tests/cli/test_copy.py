@@ -1,6 +1,5 @@
 """`flask copy` moves everything, between any two databases, whole or not at all."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -30,10 +29,7 @@ BIG = 2**63 - 1
 @pytest.fixture(params=['sqlite', 'postgresql'])
 def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database in which there is nothing at all."""
-    if request.param == 'sqlite':
-        yield from databases.sqlite(tmp_path, 'target')
-    else:
-        yield from databases.postgresql(f'microblog_target_{os.getpid()}')
+    yield from databases.of_kind(request.param, tmp_path, 'target')
 
 
 @pytest.fixture

@@ -31,10 +31,7 @@ ACCOUNTS = '5d1f0a83c2b6'
 @pytest.fixture(params=['sqlite', 'postgresql'])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database in which there is nothing at all."""
-    if request.param == 'sqlite':
-        yield from databases.sqlite(tmp_path, 'fresh')
-    else:
-        yield from databases.postgresql(f'microblog_fresh_{os.getpid()}')
+    yield from databases.of_kind(request.param, tmp_path, 'fresh')
 
 
 @pytest.fixture
