@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -9,7 +10,19 @@ from typing import Any, TypeVar, cast
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Integer, MetaData, event, make_url
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    PoolProxiedConnection,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -165,18 +178,38 @@ def snapshot_of(engine: Engine) -> Engine:
 
 
 class Reads:
-    """A connection for reads outside of any transaction, taken when the first of them asks for it."""
+    """What is read with it is read outside of any transaction, on a connection that the first statement asks for."""
 
     def __init__(self, engine: Engine):
+        self.dialect = engine.dialect
         self._engine = engine
+        self._pooled: PoolProxiedConnection | None = None
         self._connection: Connection | None = None
 
     @property
+    def pooled(self) -> PoolProxiedConnection:
+        """The driver's connection, from the pool."""
+        if self._pooled is None:
+            try:
+                self._pooled = self._engine.raw_connection()
+            except self.dialect.loaded_dbapi.Error as error:
+                raise OperationalError(None, None, error) from error
+        return self._pooled
+
+    @property
     def connection(self) -> Connection:
+        """SQLAlchemy's around it, which costs as much as all the pool does: for what is no text."""
         if self._connection is None:
-            self._connection = reader_of(self._engine).connect()
+            self._connection = Connection(reader_of(self._engine), self.pooled)
         return self._connection
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def __enter__(self) -> None:
+        self._token = current_reads.set(self)
+
+    def __exit__(self, *error: object) -> None:
+        current_reads.reset(self._token)
+        if opened := self._connection or self._pooled:
+            opened.close()
+
+
+current_reads: ContextVar[Reads | None] = ContextVar('current_reads', default=None)

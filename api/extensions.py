@@ -1,13 +1,12 @@
 """What the application is made of, not yet bound to one."""
 
-from contextvars import ContextVar
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
 from sqlalchemy import Connection, Engine
 
-from api.database import Base, Reads, snapshot_of
+from api.database import Base, current_reads, snapshot_of
 from api.keys import Keyring
 from api.mailer import Mailer
 from api.passwords import Passwords
@@ -26,8 +25,6 @@ db = SQLAlchemy(model_class=Base, session_options={'class_': SnapshotSession})
 keyring = Keyring()
 passwords = Passwords()
 mailer = Mailer()
-
-current_reads: ContextVar[Reads | None] = ContextVar('current_reads', default=None)
 
 
 def current_connection() -> Connection:

@@ -5,22 +5,22 @@ here, once, when the view has returned; whatever is raised rolls it back, and so
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from flask import Request, Response, current_app, g, request
 from sqlalchemy import Engine
 
 from api.actions.users import note_write
-from api.database import Reads
-from api.extensions import current_reads, db
+from api.database import Reads, current_reads
+from api.extensions import db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 DRY_RUN = 'dry-run'
 # A preference is a word, perhaps with a value or parameters (RFC 7240).
 DRY_RUN_PREFERRED = re.compile(r'(^|,)\s*dry-run\s*($|[,;=])', re.IGNORECASE)
-
+ALREADY = nullcontext()
 
 T = TypeVar('T')
 
@@ -66,19 +66,9 @@ def confirm_dry_run(request: Request, answer: Response) -> None:
         answer.headers['Preference-Applied'] = DRY_RUN
 
 
-@contextmanager
-def reading(engine: Engine | None = None) -> Iterator[None]:
+def reading(engine: Engine | None = None) -> AbstractContextManager[None]:
     """What is read meanwhile is read outside of any transaction; where an engine is given, there.
 
     Credentials are looked up so, too: while a password is being checked nobody waits for a lock.
     """
-    if engine is None and current_reads.get():
-        yield
-        return
-    reads = Reads(engine or db.engine)
-    token = current_reads.set(reads)
-    try:
-        yield
-    finally:
-        current_reads.reset(token)
-        reads.close()
+    return ALREADY if engine is None and current_reads.get() else Reads(engine or db.engine)

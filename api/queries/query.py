@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Integer, UnaryExpression, bindparam, literal, literal_column
+from sqlalchemy import ColumnElement, Dialect, Integer, UnaryExpression, bindparam, literal, literal_column
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.extensions import current_connection
+from api.database import current_reads
+from api.extensions import db
 from api.queries.statement import AnyRow as AnyRow
 from api.queries.statement import AnySelect as AnySelect
 from api.queries.statement import Statement
@@ -36,13 +37,15 @@ class Prepared:
     _statements: dict[str, Statement] = field(default_factory=dict)
 
     def rows(self, arguments: dict[str, Any]) -> Sequence[AnyRow]:
-        """What it finds, on the current connection."""
-        connection = current_connection()
-        name = connection.dialect.name
-        statement = self._statements.get(name)
+        """What it finds, in the transaction or outside."""
+        source = current_reads.get() or db.session.connection()
+        return self.statement(source.dialect).rows(source, arguments)
+
+    def statement(self, dialect: Dialect) -> Statement:
+        statement = self._statements.get(dialect.name)
         if statement is None:
-            statement = self._statements[name] = Statement(self.select, connection.dialect)
-        return statement.rows(connection, arguments)
+            statement = self._statements[dialect.name] = Statement(self.select, dialect)
+        return statement
 
     def derive(self, key: Hashable, make: Callable[[AnySelect], AnySelect]) -> 'Prepared':
         """`make(select)`, prepared; made once for each key, as long as there are not very many."""
@@ -58,7 +61,7 @@ class Prepared:
         return self.derive(members, lambda select: narrow(select, members))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Query:
     """A prepared select with its arguments."""
 

@@ -6,10 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select
 
+from api.database import Reads
+
 AnySelect = Select[*tuple[Any, ...]]
 # A named tuple with the select's columns.
 AnyRow = Any
 Convert = Callable[[Any], Any]
+# Where to read: in a transaction, or outside.
+Source = Connection | Reads
 
 
 class Statement:
@@ -36,10 +40,10 @@ class Statement:
             if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
-    def rows(self, connection: Connection, arguments: dict[str, Any]) -> Sequence[AnyRow]:
+    def rows(self, source: Source, arguments: dict[str, Any]) -> Sequence[AnyRow]:
         if not self._is_fixed:
-            return connection.execute(self._select, arguments).all()
-        found = execute(connection, self._text, self._values(arguments))
+            return connection_of(source).execute(self._select, arguments).all()
+        found = execute(source, self._text, self._values(arguments))
         return list(map(self._converted if self._row_conversions else self._row._make, found))
 
     def _values(self, arguments: dict[str, Any]) -> dict[str, Any] | list[Any]:
@@ -55,16 +59,21 @@ class Statement:
         return self._row._make(values)
 
 
-def execute(connection: Connection, text: str, values: Any) -> Sequence[tuple[Any, ...]]:
+def execute(source: Source, text: str, values: Any) -> Sequence[tuple[Any, ...]]:
     """Runs a statement on the driver's own cursor, of which each of its connections has one."""
-    cursor = connection.info.get('cursor')
+    pooled = source.pooled if isinstance(source, Reads) else source.connection
+    cursor = pooled.info.get('cursor')
     if cursor is None:
-        cursor = connection.info['cursor'] = connection.connection.cursor()
+        cursor = pooled.info['cursor'] = pooled.cursor()
     try:
         cursor.execute(text, values)
         found: Sequence[tuple[Any, ...]] = cursor.fetchall()
-    except connection.dialect.loaded_dbapi.Error as error:
+    except source.dialect.loaded_dbapi.Error as error:
         # What SQLAlchemy does itself: it raises its own error, and forgets connections to a server that has gone. The
         # cursor, which it would close, is not its business.
-        connection._handle_dbapi_exception(error, text, None, None, None)
+        connection_of(source)._handle_dbapi_exception(error, text, None, None, None)
     return found
+
+
+def connection_of(source: Source) -> Connection:
+    return source.connection if isinstance(source, Reads) else source
