@@ -41,8 +41,9 @@ def response(
 
         @wraps(view)
         def answer_once(*args: Any, **kwargs: Any) -> Response:
-            if not is_read():
-                demand_acceptable()
+            if is_read():
+                return answer(*args, **kwargs)
+            demand_acceptable()
             return once(lambda: answer(*args, **kwargs)) if request.method == 'POST' else answer(*args, **kwargs)
 
         return answer_once
@@ -52,19 +53,20 @@ def response(
 
 def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200) -> Response:
     """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how."""
-    if is_read():
+    reads = is_read()
+    if reads:
         demand_acceptable()
     body = encode(dumped)
     answer = json_of(shape, body, status_code)
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
-    elif status_code == HTTPStatus.OK and (is_read() or request.method == 'PATCH'):
+    elif status_code == HTTPStatus.OK and (reads or request.method == 'PATCH'):
         answer.headers.add('ETag', entity_tag(shape, dumped, body))
     return answer
 
 
 def json_of(shape: ResponseSchema, body: bytes, status_code: int = 200) -> Response:
-    return Response(body, status_code, mimetype=JSON if shape.only is None else PART)
+    return Response(body, status_code, content_type=JSON if shape.only is None else PART)
 
 
 def is_read() -> bool:

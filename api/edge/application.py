@@ -1,7 +1,8 @@
 """The Flask application, with little around each request."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
@@ -9,6 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from api.edge.transaction import transactional
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Beginner = Callable[[Request], None]
 Finisher = Callable[[Request, Response], None]
 NO_SESSION = NullSession()
 
@@ -20,18 +25,38 @@ class NoSessions(SessionInterface):
         return NO_SESSION
 
 
+class Answer(Response):
+    """A response that is sent as it is: in a whole one Werkzeug would look for URLs to complete and files to close."""
+
+    def __call__(self, environ: 'WSGIEnvironment', start_response: 'StartResponse') -> Iterable[bytes]:
+        if self.status_code != HTTPStatus.OK or not self.is_sequence or environ['REQUEST_METHOD'] == 'HEAD':
+            return super().__call__(environ, start_response)
+        start_response(self.status, list(self.headers))
+        return cast(list[bytes], self.response)
+
+
 class Application(Flask):
     """A Flask whose views run in the request's transaction.
 
-    `finishers` complete every answer, errors too, in their order. Flask's own functions for that get to know the
-    request by proxies, each time they look at it, and cost several times as much.
+    `beginners` come before anything else is done for a request; what they raise is its answer. `finishers` complete
+    every answer, errors too. Flask's own functions for that get to know the request by proxies, each time they look at
+    it, and cost several times as much.
     """
 
+    response_class = Answer
     session_interface = NoSessions()
+    beginners: Sequence[Beginner] = ()
     finishers: Sequence[Finisher] = ()
 
     def dispatch_request(self) -> ResponseReturnValue:
         return transactional(super().dispatch_request)
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        current: Request = request._get_current_object()  # type: ignore[attr-defined]
+        for begin in self.beginners:
+            begin(current)
+        has_others = self.before_request_funcs or self.url_value_preprocessors
+        return super().preprocess_request() if has_others else None
 
     def process_response(self, answer: Response) -> Response:
         current: Request = request._get_current_object()  # type: ignore[attr-defined]

@@ -47,8 +47,10 @@ def digest(data: bytes) -> str:
 
 def answer_unchanged(request: Request, answer: Response) -> None:
     """304 where the client has it as it is."""
+    if 'HTTP_IF_NONE_MATCH' not in request.environ or answer.status_code != HTTPStatus.OK:
+        return
     tag = answer.headers.get('ETag')
-    if tag and answer.status_code == HTTPStatus.OK and is_known(tag):
+    if tag and is_known(tag):
         answer.status_code = HTTPStatus.NOT_MODIFIED
         answer.set_data(b'')
 

@@ -79,10 +79,10 @@ def control_caches(request: Request, answer: Response) -> None:
 
     Nobody can ask about what has neither a tag nor a date, so that keeping it is of no use.
     """
-    has_validator = 'ETag' in answer.headers or 'Last-Modified' in answer.headers
     if answer.status_code >= 400 or request.blueprint in NEVER_KEPT:
         answer.headers['Cache-Control'] = 'no-store'
     elif 'Cache-Control' not in answer.headers:
+        has_validator = 'ETag' in answer.headers or 'Last-Modified' in answer.headers
         kept = 'private, no-cache' if is_data(request) else 'no-cache'
         answer.headers.add('Cache-Control', kept if has_validator else 'no-store')
 

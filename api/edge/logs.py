@@ -16,12 +16,14 @@ LONG_PART = re.compile(r'[^/]{32,}')
 # What a proxy or client may give as the request's id: short, and nothing that could forge a line.
 GIVEN_ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
+REQUEST_ID, BEGAN = 'microblog.request_id', 'microblog.began'
+
 
 class RequestIdFilter(logging.Filter):
     """Gives every record the id of the request that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = g.get('request_id') if has_request_context() else None
+        record.request_id = request.environ.get(REQUEST_ID) if has_request_context() else None
         return True
 
 
@@ -50,17 +52,18 @@ def configure_logs(level: str, form: str) -> None:
     )
 
 
-def begin_request() -> None:
-    given = request.environ.get('HTTP_X_REQUEST_ID', '')
-    g.request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
-    g.began = time.perf_counter()
+def begin_request(request: Request) -> None:
+    environ = request.environ
+    given = environ.get('HTTP_X_REQUEST_ID')
+    environ[REQUEST_ID] = given if given and GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+    environ[BEGAN] = time.perf_counter()
 
 
 def log_request(request: Request, answer: Response) -> None:
-    answer.headers.add('X-Request-ID', g.request_id)
+    answer.headers.add('X-Request-ID', request.environ[REQUEST_ID])
     if not log.isEnabledFor(logging.INFO):
         return
-    milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
+    milliseconds = round((time.perf_counter() - request.environ[BEGAN]) * 1000, 1)
     caller = g.get('flask_httpauth_user')
     facts = {
         'method': request.method,

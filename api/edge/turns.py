@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from flask import Flask, request
+from flask import Flask, Request
 
 from api.edge.bodies import read_ahead
 from api.edge.rendering import SECONDS_UNTIL_RETRY
@@ -75,9 +75,8 @@ class Turns:
 
 def take_turns(app: Flask, turns: int, max_body: int) -> None:
     app.wsgi_app = Turns(app.wsgi_app, turns, max_body)  # type: ignore[method-assign]
-    app.before_request(refuse_without_turn)
 
 
-def refuse_without_turn() -> None:
+def refuse_without_turn(request: Request) -> None:
     if NO_TURN in request.environ:
         raise ApiError(UNAVAILABLE, headers={'Retry-After': str(SECONDS_UNTIL_RETRY)})
