@@ -1,7 +1,7 @@
 """The declarative base, the column types, and how connections behave, the same on SQLite and PostgreSQL."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
@@ -178,9 +178,13 @@ def snapshot_of(engine: Engine) -> Engine:
 
 
 class Reads:
-    """What is read with it is read outside of any transaction, on a connection that the first statement asks for."""
+    """What is read with it is read outside of any transaction, on a connection that the first statement asks for.
+
+    ahead: rows that were read before anybody asked, to be had once, by the query and its arguments.
+    """
 
     def __init__(self, engine: Engine):
+        self.ahead: dict[Hashable, Sequence[Any]] = {}
         self.dialect = engine.dialect
         self._engine = engine
         self._pooled: PoolProxiedConnection | None = None

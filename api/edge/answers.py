@@ -13,19 +13,21 @@ from api.edge.negotiation import JSON, PART, demand_acceptable
 from api.edge.sparse import wanted
 from api.edge.views import note
 from api.errors import NotFoundError
-from api.queries.query import Query
+from api.queries.query import Bind, Query
 from api.schemas.base import ResponseSchema, encode
 
 NO_CONTENT = '', 204
 
 
 def response(
-    schema: type[ResponseSchema], status_code: int = 200
+    schema: type[ResponseSchema], status_code: int = 200, foreseen: Bind | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """For views that return a query, which is run for just the members that the schema has, or something to dump.
 
     No row is 404. A 201 says with `Location` where the new resource is: at its `self` link. A GET takes `fields` and
     has a strong `ETag`; a POST takes an `Idempotency-Key`.
+
+    foreseen: what a GET mostly returns, for the arguments that its URL has. It is read together with the caller.
     """
     instance = schema()
 
@@ -34,6 +36,8 @@ def response(
             return dump(instance, view(**kwargs))
 
         note(view, response=instance, status_code=status_code, description=None, represent=represent)
+        if foreseen:
+            note(view, foresee=lambda arguments: Query(foreseen.prepared.only(instance.members), arguments))
 
         def answer(*args: Any, **kwargs: Any) -> Response:
             shape = wanted(instance)

@@ -22,6 +22,7 @@ from api.extensions import passwords
 from api.policy import may_change_account, may_change_post, may_post
 from api.problems import NOT_YOURS, UNVERIFIED_EMAIL, WRONG_PASSWORD
 from api.queries.posts import author_of
+from api.queries.query import AnyRow
 from api.queries.tokens import find_caller
 from api.queries.users import folded, get_user, get_user_by_name
 
@@ -111,7 +112,7 @@ def verify_token(token: str) -> Caller | None:
     if not is_well_formed(token):
         return None
     with reading():
-        found = find_caller(digest_of(token), utcnow()).first()
+        found = look_up(token)
         if found is None:
             return None
         if not is_dry_run():
@@ -130,6 +131,13 @@ def verify_token(token: str) -> Caller | None:
         scopes_of(found.scopes),
         None if found.scopes is None else found.used_scopes,
     )
+
+
+def look_up(token: str) -> AnyRow | None:
+    """The caller, together with what the view will ask for, where that is known before the caller is."""
+    caller = find_caller(digest_of(token), utcnow())
+    foresee = notes_of(request.endpoint).get('foresee')
+    return caller.first_along(foresee(request.view_args)) if foresee else caller.first()
 
 
 @basic_auth.error_handler

@@ -9,9 +9,9 @@ import inspect
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from sqlalchemy import ColumnElement, Dialect, Integer, UnaryExpression, bindparam, literal, literal_column
+from sqlalchemy import ColumnElement, Dialect, Integer, UnaryExpression, bindparam, literal, literal_column, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.database import current_reads
@@ -37,8 +37,11 @@ class Prepared:
     _statements: dict[str, Statement] = field(default_factory=dict)
 
     def rows(self, arguments: dict[str, Any]) -> Sequence[AnyRow]:
-        """What it finds, in the transaction or outside."""
-        source = current_reads.get() or db.session.connection()
+        """What it finds now, in the transaction or outside, or found when it was read along with something else."""
+        reads = current_reads.get()
+        if reads and reads.ahead and (rows := reads.ahead.pop((self, *arguments.values()), None)) is not None:
+            return rows
+        source = reads or db.session.connection()
         return self.statement(source.dialect).rows(source, arguments)
 
     def statement(self, dialect: Dialect) -> Statement:
@@ -75,6 +78,21 @@ class Query:
     def first(self) -> AnyRow | None:
         """The first row, or None where there is none."""
         return next(iter(self.all()), None)
+
+    def first_along(self, other: 'Query') -> AnyRow | None:
+        """The same, by a statement that reads a row of another query, too: whoever asks for that next has it.
+
+        Both are to have their own arguments, and the other at most one row.
+        """
+        both = self.prepared.derive(('along', other.prepared), lambda select: along(select, other.prepared.select))
+        row = next(iter(both.rows(self.arguments | other.arguments)), None)
+        reads = current_reads.get()
+        if row is not None and reads:
+            kind = other.prepared.statement(reads.dialect).row
+            *_, is_there = row
+            found = [kind._make(row[-1 - len(kind._fields) : -1])] if is_there else []
+            reads.ahead[other.prepared, *other.arguments.values()] = found
+        return row
 
     def all(self) -> Sequence[AnyRow]:
         return self.prepared.rows(self.arguments)
@@ -154,7 +172,15 @@ class Listing:
         return self.order.element if isinstance(self.order, UnaryExpression) else self.order
 
 
-def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
+class Bind(Protocol):
+    """A query that waits for its arguments."""
+
+    prepared: Prepared
+
+    def __call__(self, *values: Any) -> Query: ...
+
+
+def query(function: Callable[..., AnySelect]) -> Bind:
     """Prepares the select that the function returns. Its arguments may only be compared with columns."""
     names = list(inspect.signature(function).parameters)
     prepared = Prepared(function(*(bindparam(name) for name in names)))
@@ -163,7 +189,9 @@ def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
     def bind(*values: Any) -> Query:
         return Query(prepared, dict(zip(names, values, strict=True)))
 
-    return bind
+    bound = cast(Bind, bind)
+    bound.prepared = prepared
+    return bound
 
 
 def listing(
@@ -199,6 +227,12 @@ def by_names(query: Callable[..., Query] | None) -> Callable[[dict[str, Any]], Q
 def in_words(number: int) -> ColumnElement[int]:
     """A number as part of the text: PostgreSQL, which plans a text once, is to know how few rows are wanted of it."""
     return literal_column(str(number), Integer)
+
+
+def along(select: AnySelect, other: AnySelect) -> AnySelect:
+    """The rows of a select, each with that of the other or nulls, and last with 1 where there is one."""
+    beside = other.add_columns(in_words(1).label('is_there')).subquery()
+    return select.outerjoin(beside, true()).add_columns(*beside.columns)
 
 
 def narrow(select: AnySelect, members: tuple[str, ...]) -> AnySelect:

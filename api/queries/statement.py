@@ -33,7 +33,7 @@ class Statement:
             if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect))
         }
         columns = list(select.selected_columns)
-        self._row: Any = namedtuple('Row', [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
+        self.row: Any = namedtuple('Row', [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
         self._row_conversions = [
             (place, convert)
             for place, column in enumerate(columns)
@@ -44,7 +44,7 @@ class Statement:
         if not self._is_fixed:
             return connection_of(source).execute(self._select, arguments).all()
         found = execute(source, self._text, self._values(arguments))
-        return list(map(self._converted if self._row_conversions else self._row._make, found))
+        return list(map(self._converted if self._row_conversions else self.row._make, found))
 
     def _values(self, arguments: dict[str, Any]) -> dict[str, Any] | list[Any]:
         values = self._given | arguments
@@ -56,7 +56,7 @@ class Statement:
         values = list(row)
         for place, convert in self._row_conversions:
             values[place] = convert(values[place])
-        return self._row._make(values)
+        return self.row._make(values)
 
 
 def execute(source: Source, text: str, values: Any) -> Sequence[tuple[Any, ...]]:

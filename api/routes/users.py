@@ -61,7 +61,7 @@ def index(username: str | None = None) -> Listing:
 
 @users.get('/<int:id>')
 @authenticate(token_auth, role='users:read')
-@response(ProfileSchema)
+@response(ProfileSchema, foreseen=get_user)
 @other_responses({404: 'No such user.'})
 def show(id: int) -> Query:
     """Show a user

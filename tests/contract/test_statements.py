@@ -51,19 +51,34 @@ def kinds(statements):
 # One user
 
 
-@pytest.mark.parametrize('whose', ['own', 'other'])
-def test_one_user_costs_two_statements(app, ana, statements_of, whose):
-    id = ana.id if whose == 'own' else add_users(app, 1)[0]
-    sent = statements_of(lambda: ana.get(f'/api/users/{id}'))
+def test_another_user_costs_one_statement(app, ana, statements_of):
+    ids = add_users(app, 2)
+    for id in ids:
+        (sent,) = statements_of(lambda path=f'/api/users/{id}': ana.get(path))
+        assert selected(sent) == CALLER | {f'{column}_1' for column in COLUMNS & CALLER} | COLUMNS | {'is_there'}
+
+
+def test_ones_own_entry_costs_two_statements(ana, statements_of):
+    sent = statements_of(lambda: ana.get(f'/api/users/{ana.id}'))
     assert kinds(sent) == ['SELECT', 'SELECT']
-    caller, user = (selected(text) for text in sent)
-    assert caller == CALLER
-    assert user - COLUMNS == ({'own_email', 'own_email_verified'} if whose == 'own' else set())
-    assert user >= COLUMNS
+    assert selected(sent[1]) == COLUMNS | {'own_email', 'own_email_verified'}
 
 
-def test_head_costs_what_get_costs(ana, statements_of):
-    assert len(statements_of(lambda: ana.head(f'/api/users/{ana.id}'))) == 2
+def test_so_do_some_members_of_a_user(app, ana, statements_of):
+    (id,) = add_users(app, 1)
+    sent = statements_of(lambda: ana.get(f'/api/users/{id}?fields=username'))
+    assert selected(sent[1]) == {'username'}
+
+
+def test_nobody_costs_one_statement(ana, count_queries):
+    with count_queries() as sent:
+        assert ana.get('/api/users/1000000').status_code == 404
+    assert len(sent) == 1
+
+
+def test_head_costs_what_get_costs(app, ana, statements_of):
+    (id,) = add_users(app, 1)
+    assert len(statements_of(lambda: ana.head(f'/api/users/{id}'))) == 1
     assert len(statements_of(lambda: ana.head('/api/users'))) == 2
 
 
