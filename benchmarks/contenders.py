@@ -56,7 +56,7 @@ class Contender(NamedTuple):
 
     def takes(self, case: Case, database: str) -> bool:
         """Whether it answers this case at all."""
-        if self.key == 'query':
+        if self.key in ('query', 'flask_query'):
             return database == 'postgresql' and case.key.startswith('user')
         return self.key != 'prebuilt' or case.method == 'GET'
 
@@ -67,6 +67,7 @@ CONTENDERS = [
     Contender('orm', '(a) Flask, entities', 'benchmarks.peers.flask_orm.app', 'wsgi', 'flask_orm'),
     Contender('fastapi', '(b) FastAPI, async', 'benchmarks.peers.fastapi_async.app', 'asgi', 'fastapi_async'),
     Contender('query', '(c) one query', 'benchmarks.peers.limits.query', 'wsgi', 'limits'),
+    Contender('flask_query', '(c) the same in Flask', 'benchmarks.peers.limits.flask_query', 'wsgi', 'flask_orm'),
     Contender('prebuilt', '(c) bytes', 'benchmarks.peers.limits.prebuilt', 'wsgi', 'limits'),
 ]
 

@@ -62,7 +62,8 @@ def cursor() -> psycopg.Cursor[Any]:
     return here.cursor
 
 
-def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def answer(environ: dict[str, Any]) -> bytes | None:
+    """The JSON, or None for somebody whom nobody knows."""
     token = environ['HTTP_AUTHORIZATION'].removeprefix('Bearer ')
     values: dict[str, Any] = {'digest': hashlib.sha256(token.encode()).digest(), 'now': datetime.now(UTC)}
     _, _, id = environ['PATH_INFO'].removeprefix('/api/').partition('/')
@@ -71,6 +72,11 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     else:
         query, values['per_page'] = PAGE, int(dict(parse_qsl(environ['QUERY_STRING']))['per_page'])
     row = cursor().execute(query, values, prepare=True).fetchone()
-    line, body = ('200 OK', row[0].encode()) if row else ('401 Unauthorized', b'{}')
-    start_response(line, [('Content-Type', 'application/json'), ('Content-Length', str(len(body)))])
-    return [body]
+    return row[0].encode() if row else None
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    body = answer(environ)
+    line, content = ('200 OK', body) if body else ('401 Unauthorized', b'{}')
+    start_response(line, [('Content-Type', 'application/json'), ('Content-Length', str(len(content)))])
+    return [content]

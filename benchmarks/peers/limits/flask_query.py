@@ -1,0 +1,16 @@
+"""The same query, asked for by a view of Flask: what nobody who takes Flask can go below."""
+
+from typing import Any
+
+from flask import Flask, Response, request
+
+from benchmarks.peers.limits import query
+
+app = Flask(__name__, static_folder=None)
+
+
+@app.get('/api/users')
+@app.get('/api/users/<int:id>')
+def answer(**arguments: Any) -> Response:
+    body = query.answer(request.environ)
+    return Response(body or b'{}', 200 if body else 401, mimetype='application/json')
