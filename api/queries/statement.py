@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select
@@ -14,6 +15,9 @@ AnyRow = Any
 Convert = Callable[[Any], Any]
 # Where to read: in a transaction, or outside.
 Source = Connection | Reads
+
+# What PostgreSQL need not write as text, nobody has to read.
+CURSORS: dict[str, dict[str, bool]] = {'postgresql': {'binary': True}, 'sqlite': {}}
 
 
 class Statement:
@@ -34,6 +38,7 @@ class Statement:
         }
         columns = list(select.selected_columns)
         self.row: Any = namedtuple('Row', [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
+        self._make = partial(tuple.__new__, self.row)  # as `_make` does, but for a look at the length
         self._row_conversions = [
             (place, convert)
             for place, column in enumerate(columns)
@@ -44,7 +49,7 @@ class Statement:
         if not self._is_fixed:
             return connection_of(source).execute(self._select, arguments).all()
         found = execute(source, self._text, self._values(arguments))
-        return list(map(self._converted if self._row_conversions else self.row._make, found))
+        return list(map(self._converted if self._row_conversions else self._make, found))
 
     def _values(self, arguments: dict[str, Any]) -> dict[str, Any] | list[Any]:
         values = self._given | arguments
@@ -56,7 +61,7 @@ class Statement:
         values = list(row)
         for place, convert in self._row_conversions:
             values[place] = convert(values[place])
-        return self.row._make(values)
+        return self._make(values)
 
 
 def execute(source: Source, text: str, values: Any) -> Sequence[tuple[Any, ...]]:
@@ -64,7 +69,7 @@ def execute(source: Source, text: str, values: Any) -> Sequence[tuple[Any, ...]]
     pooled = source.pooled if isinstance(source, Reads) else source.connection
     cursor = pooled.info.get('cursor')
     if cursor is None:
-        cursor = pooled.info['cursor'] = pooled.cursor()
+        cursor = pooled.info['cursor'] = pooled.cursor(**CURSORS[source.dialect.name])
     try:
         cursor.execute(text, values)
         found: Sequence[tuple[Any, ...]] = cursor.fetchall()
