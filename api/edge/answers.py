@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
+from api.edge.application import Answer
 from api.edge.conditional import entity_tag
 from api.edge.idempotency import once
 from api.edge.negotiation import JSON, PART, demand_acceptable
@@ -65,12 +66,12 @@ def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200) -> Respo
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
     elif status_code == HTTPStatus.OK and (reads or request.method == 'PATCH'):
-        answer.headers.add('ETag', entity_tag(shape, dumped, body))
+        answer.add(('ETag', entity_tag(shape, dumped, body)))
     return answer
 
 
-def json_of(shape: ResponseSchema, body: bytes, status_code: int = 200) -> Response:
-    return Response(body, status_code, content_type=JSON if shape.only is None else PART)
+def json_of(shape: ResponseSchema, body: bytes, status_code: int = 200) -> Answer:
+    return Answer(body, status_code, content_type=JSON if shape.only is None else PART)
 
 
 def is_read() -> bool:

@@ -1,4 +1,4 @@
-"""The Flask application, with little around each request."""
+"""The Flask application and its responses, with little around each request."""
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
@@ -13,8 +13,6 @@ from api.edge.transaction import transactional
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Beginner = Callable[[Request], None]
-Finisher = Callable[[Request, Response], None]
 NO_SESSION = NullSession()
 
 
@@ -33,6 +31,14 @@ class Answer(Response):
             return super().__call__(environ, start_response)
         start_response(self.status, list(self.headers))
         return cast(list[bytes], self.response)
+
+    def add(self, *headers: tuple[str, str]) -> None:
+        """Adds headers that it does not have, with values that are known to be good: Werkzeug would look at each."""
+        self.headers._list.extend(headers)
+
+
+Beginner = Callable[[Request], None]
+Finisher = Callable[[Request, Answer], None]
 
 
 class Application(Flask):
@@ -61,7 +67,7 @@ class Application(Flask):
     def process_response(self, answer: Response) -> Response:
         current: Request = request._get_current_object()  # type: ignore[attr-defined]
         for finish in self.finishers:
-            finish(current, answer)
+            finish(current, cast(Answer, answer))
         return super().process_response(answer)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:

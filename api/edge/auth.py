@@ -49,6 +49,10 @@ class StrictTokenAuth(HTTPTokenAuth):  # type: ignore[misc]
     def get_auth(self) -> Authorization | None:
         return sent_credentials('bearer')
 
+    def ensure_sync(self, f: Callable[P, R]) -> Callable[P, R]:
+        # As in Application.
+        return f
+
     def authorize(self, role: str | None, user: 'Caller', auth: Authorization) -> bool:
         """Whether the token has the scope. A view that names none lets nobody pass."""
         if role == scopes.ANY:

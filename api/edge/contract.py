@@ -6,9 +6,10 @@ from threading import Lock
 
 import orjson
 from apifairy import APIFairy
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, current_app, request
 
 from api.contract.releases import Release, changelog
+from api.edge.application import Answer
 
 HEADER = 'API-Contract'
 
@@ -47,5 +48,5 @@ def contract_of_app() -> Contract:
     return contract
 
 
-def tell_contract(request: Request, answer: Response) -> None:
-    answer.headers.add(HEADER, contract_of_app().digest)
+def tell_contract(request: Request, answer: Answer) -> None:
+    answer.add((HEADER, contract_of_app().digest))

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from flask import Request, Response
-from werkzeug.datastructures import Headers
+from flask import Request
 
+from api.edge.application import Answer
 from api.edge.bodies import MERGE_PATCH
 
 SECURITY = {
@@ -56,9 +56,9 @@ CORS_OPTIONS: dict[str, Any] = {
 ONE_YEAR = 365 * 24 * 3600
 
 
-def secure(request: Request, answer: Response) -> None:
+def secure(request: Request, answer: Answer) -> None:
     headers = answer.headers
-    add_all(headers, OF_DATA if is_data(request) else OF_PAGES if request.blueprint in PAGES else OF_OTHERS)
+    answer.add(*(OF_DATA if is_data(request) else OF_PAGES if request.blueprint in PAGES else OF_OTHERS))
     if request.endpoint in ('docs.home', 'docs.page'):
         headers['Link'] = SERVICE_LINKS
     if request.method == 'OPTIONS' and 'PATCH' in headers.get('Allow', ''):
@@ -69,12 +69,7 @@ def secure(request: Request, answer: Response) -> None:
         headers['Strict-Transport-Security'] = f'max-age={ONE_YEAR}'
 
 
-def add_all(headers: Headers, pairs: list[tuple[str, str]]) -> None:
-    """Adds headers that nobody else has, and whose values are known to be good: Werkzeug would look at each again."""
-    headers._list.extend(pairs)
-
-
-def control_caches(request: Request, answer: Response) -> None:
+def control_caches(request: Request, answer: Answer) -> None:
     """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true.
 
     Nobody can ask about what has neither a tag nor a date, so that keeping it is of no use.
@@ -84,7 +79,7 @@ def control_caches(request: Request, answer: Response) -> None:
     elif 'Cache-Control' not in answer.headers:
         has_validator = 'ETag' in answer.headers or 'Last-Modified' in answer.headers
         kept = 'private, no-cache' if is_data(request) else 'no-cache'
-        answer.headers.add('Cache-Control', kept if has_validator else 'no-store')
+        answer.add(('Cache-Control', kept if has_validator else 'no-store'))
 
 
 def is_data(request: Request) -> bool:

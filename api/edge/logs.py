@@ -6,7 +6,9 @@ import secrets
 import time
 from logging.config import dictConfig
 
-from flask import Request, Response, g, has_request_context, request
+from flask import Request, g, has_request_context, request
+
+from api.edge.application import Answer
 
 log = logging.getLogger('api.requests')
 
@@ -59,8 +61,8 @@ def begin_request(request: Request) -> None:
     environ[BEGAN] = time.perf_counter()
 
 
-def log_request(request: Request, answer: Response) -> None:
-    answer.headers.add('X-Request-ID', request.environ[REQUEST_ID])
+def log_request(request: Request, answer: Answer) -> None:
+    answer.add(('X-Request-ID', request.environ[REQUEST_ID]))
     if not log.isEnabledFor(logging.INFO):
         return
     milliseconds = round((time.perf_counter() - request.environ[BEGAN]) * 1000, 1)

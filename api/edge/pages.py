@@ -9,6 +9,7 @@ from flask import Response, request
 from marshmallow import missing
 
 from api.edge.answers import json_of
+from api.edge.application import Answer
 from api.edge.conditional import is_known, weak_tag
 from api.edge.negotiation import demand_acceptable
 from api.edge.positions import opened
@@ -69,8 +70,8 @@ def respond_linked(shape: ResponseSchema, found: Any) -> Response:
     """The answer for a page, with its links in a header, too (RFC 8288)."""
     demand_acceptable()
     tag = weak_tag(shape.only and sorted(shape.only), [*map(tuple, found.items)], tuple(found.meta), tuple(found.links))
-    answer = Response(status=304) if is_known(tag) else json_of(shape, encode(shape.compiled(found)))
-    answer.headers.add('ETag', tag)
+    answer = Answer(status=304) if is_known(tag) else json_of(shape, encode(shape.compiled(found)))
+    answer.add(('ETag', tag))
     named = ((relation, getattr(found.links, relation)) for relation in ('first', 'prev', 'next', 'last'))
     answer.headers.add('Link', ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url))
     return answer
