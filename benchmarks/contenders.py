@@ -23,6 +23,10 @@ PACKAGES = {
 }
 
 
+# Those that have PostgreSQL write the JSON.
+LIMITS = ('query', 'flask_query')
+
+
 class Contender(NamedTuple):
     """key: its name in files. module: where the application is. environment: of benchmarks/.venvs, or the project's."""
 
@@ -56,7 +60,7 @@ class Contender(NamedTuple):
 
     def takes(self, case: Case, database: str) -> bool:
         """Whether it answers this case at all."""
-        if self.key in ('query', 'flask_query'):
+        if self.key in LIMITS:
             return database == 'postgresql' and case.key.startswith('user')
         return self.key != 'prebuilt' or case.method == 'GET'
 
@@ -81,7 +85,7 @@ def install() -> None:
             continue
         print(f'installing {folder} into {environment.relative_to(ROOT)}', flush=True)
         subprocess.run([sys.executable, '-m', 'venv', '--clear', environment], check=True)
-        pip = [environment / 'bin' / 'pip', 'install', '--quiet', '--disable-pip-version-check']
+        pip: list[str | Path] = [environment / 'bin' / 'pip', 'install', '--quiet', '--disable-pip-version-check']
         subprocess.run([*pip, '-r', PEERS / folder / 'requirements.txt'], check=True)
         mark.write_text(required)
 
@@ -94,7 +98,8 @@ class Runner:
 
     @classmethod
     def start(cls, contender: Contender, url: str, answers: Path) -> Self:
-        command = [contender.python, '-m', 'benchmarks.peers.runner', contender.module, contender.interface]
+        what = ['-m', 'benchmarks.peers.runner', contender.module, contender.interface]
+        command: list[str | Path] = [contender.python, *what]
         pipes: dict[str, Any] = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
         return cls(contender, subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers), **pipes))
 

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import text
@@ -37,11 +38,12 @@ def caller(app: Flask, path: str, headers: dict[str, str], method: str = 'GET') 
     environ = EnvironBuilder(path=path, method=method, headers=headers).get_environ()
 
     def call() -> bytes:
-        answer = app(dict(environ), lambda status, headers, exc_info=None: None)
+        answer: Any = app(dict(environ), lambda status, headers, exc_info=None: None)
         try:
             return b''.join(answer)
         finally:
-            answer.close()
+            if hasattr(answer, 'close'):
+                answer.close()
 
     return call
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot, profiles
+from benchmarks.contenders import LIMITS
 
 DOCS = Path(__file__).parents[1] / 'docs'
 BEGIN, END = '<!-- make bench: begin -->', '<!-- make bench: end -->'
-LIMITS = ('query', 'flask_query')
 IDENTITY = ('mode', 'database', 'scale')
 DATABASES = {'sqlite': 'SQLite', 'postgresql': 'PostgreSQL'}
 Run = dict[str, Any]
