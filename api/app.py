@@ -12,7 +12,7 @@ from api import cli
 from api.counters import Counters
 from api.database import engine_options, prepare_engine
 from api.edge import openapi
-from api.edge.application import Application, Beginner, Finisher
+from api.edge.application import Application, Finisher, Starter
 from api.edge.bodies import say_cut_off
 from api.edge.conditional import answer_unchanged
 from api.edge.contract import keep_contract, tell_contract
@@ -42,7 +42,7 @@ from config import Settings, read_settings
 
 BLUEPRINTS = (users, me, posts, tokens, personal, account, health, contract_routes, problems, wellknown, pages, docs)
 
-BEGINNERS: list[Beginner] = [begin_request, refuse_without_turn]
+STARTERS: list[Starter] = [begin_request, refuse_without_turn]
 
 # In this order: the ETag is compared when the headers are there, and the log tells what is sent.
 FINISHERS: list[Finisher] = [
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         CORS(app, origins=[re.compile(re.escape(origin) + r'\Z') for origin in settings.cors_origins], **CORS_OPTIONS)
     app.extensions['limits'] = Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None
     keep_contract(app, apifairy)
-    app.beginners = BEGINNERS
+    app.starters = STARTERS
     app.finishers = FINISHERS
     take_turns(app, settings.web_threads, settings.max_body_bytes)
     render_errors(app)

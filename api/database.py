@@ -22,7 +22,6 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -153,8 +152,8 @@ def connect_with_patience(dialect: Dialect, record: object, arguments: list[str]
 def take_time(connection: Connection) -> None:
     """Lets a command take the time that it wants, and SQLite the memory. The connection is closed afterwards.
 
-    With 2 MB for its pages, which is what SQLite takes by itself, millions of rows would have it read and write those
-    of an index anew for nearly each.
+    By itself SQLite takes 2 MB for pages, so that among millions of rows nearly each would have it read and write pages
+    of an index again.
     """
     if connection.dialect.name == 'postgresql':
         cast(PatientConnection, connection.connection.dbapi_connection).patience = None
@@ -178,13 +177,13 @@ def snapshot_of(engine: Engine) -> Engine:
 
 
 class Reads:
-    """What is read with it is read outside of any transaction, on a connection that the first statement asks for.
+    """For statements outside of any transaction: they share a connection, which the first of them takes.
 
-    ahead: rows that were read before anybody asked, to be had once, by the query and its arguments.
+    foreseen: by query, the arguments and the rows of what was read before anybody asked.
     """
 
     def __init__(self, engine: Engine):
-        self.ahead: dict[Hashable, Sequence[Any]] = {}
+        self.foreseen: dict[Hashable, tuple[dict[str, Any], Sequence[Any]]] = {}
         self.dialect = engine.dialect
         self._engine = engine
         self._pooled: PoolProxiedConnection | None = None
@@ -193,16 +192,18 @@ class Reads:
     @property
     def pooled(self) -> PoolProxiedConnection:
         """The driver's connection, from the pool."""
+        if self._connection is not None:
+            return self._connection.connection  # another one where the first was lost
         if self._pooled is None:
             try:
                 self._pooled = self._engine.raw_connection()
             except self.dialect.loaded_dbapi.Error as error:
-                raise OperationalError(None, None, error) from error
+                Connection._handle_dbapi_exception_noconnection(error, self.dialect, self._engine)
         return self._pooled
 
     @property
     def connection(self) -> Connection:
-        """SQLAlchemy's around it, which costs as much as all the pool does: for what is no text."""
+        """SQLAlchemy's around it, which costs as much as all the pool does: for other statements than our texts."""
         if self._connection is None:
             self._connection = Connection(reader_of(self._engine), self.pooled)
         return self._connection

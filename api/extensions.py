@@ -28,6 +28,6 @@ mailer = Mailer()
 
 
 def current_connection() -> Connection:
-    """That of the transaction, or where something is only read, one for reads."""
+    """That of the transaction, or where there is none, the one for statements outside of any."""
     reads = current_reads.get()
     return reads.connection if reads else db.session.connection()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, event, insert, update
+from sqlalchemy import event, insert, update
 from werkzeug.test import TestResponse
 
 from api.actions.tokens import issue_token
@@ -145,9 +145,9 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
         run = statement.execute
 
-        def execute(connection: Connection, text: str, values: Any) -> Any:
+        def execute(source: statement.Source, text: str, values: Any) -> Any:
             statements.append(text)
-            return run(connection, text, values)
+            return run(source, text, values)
 
         with app.app_context():
             engine = db.engine

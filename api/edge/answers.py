@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, request
 
@@ -14,14 +14,14 @@ from api.edge.negotiation import JSON, PART, demand_acceptable
 from api.edge.sparse import wanted
 from api.edge.views import note
 from api.errors import NotFoundError
-from api.queries.query import Bind, Query
+from api.queries.query import Query, by_names
 from api.schemas.base import ResponseSchema, encode
 
 NO_CONTENT = '', 204
 
 
 def response(
-    schema: type[ResponseSchema], status_code: int = 200, foreseen: Bind | None = None
+    schema: type[ResponseSchema], status_code: int = 200, foreseen: Callable[..., Query] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """For views that return a query, which is run for just the members that the schema has, or something to dump.
 
@@ -30,7 +30,7 @@ def response(
 
     foreseen: what a GET mostly returns, for the arguments that its URL has. It is read together with the caller.
     """
-    instance = schema()
+    instance, foresee = schema(), by_names(foreseen)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
         def represent(**kwargs: Any) -> Any:
@@ -38,7 +38,7 @@ def response(
 
         note(view, response=instance, status_code=status_code, description=None, represent=represent)
         if foreseen:
-            note(view, foresee=lambda arguments: Query(foreseen.prepared.only(instance.members), arguments))
+            note(view, foresee=lambda arguments: cast(Query, foresee(arguments)).only(instance.members))
 
         def answer(*args: Any, **kwargs: Any) -> Response:
             shape = wanted(instance)
@@ -66,7 +66,7 @@ def respond(shape: ResponseSchema, dumped: Any, status_code: int = 200) -> Respo
     if status_code == HTTPStatus.CREATED:
         answer.headers['Location'] = dumped['_links']['self']
     elif status_code == HTTPStatus.OK and (reads or request.method == 'PATCH'):
-        answer.add(('ETag', entity_tag(shape, dumped, body)))
+        answer.add_unchecked(('ETag', entity_tag(shape, dumped, body)))
     return answer
 
 

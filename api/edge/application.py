@@ -27,31 +27,32 @@ class Answer(Response):
     """A response that is sent as it is: in a whole one Werkzeug would look for URLs to complete and files to close."""
 
     def __call__(self, environ: 'WSGIEnvironment', start_response: 'StartResponse') -> Iterable[bytes]:
-        if self.status_code != HTTPStatus.OK or not self.is_sequence or environ['REQUEST_METHOD'] == 'HEAD':
+        body = cast(list[bytes], self.response) if self.is_sequence else None
+        if self.status_code != HTTPStatus.OK or not body or self._on_close or environ['REQUEST_METHOD'] == 'HEAD':
             return super().__call__(environ, start_response)
         start_response(self.status, list(self.headers))
-        return cast(list[bytes], self.response)
+        return body
 
-    def add(self, *headers: tuple[str, str]) -> None:
-        """Adds headers that it does not have, with values that are known to be good: Werkzeug would look at each."""
+    def add_unchecked(self, *headers: tuple[str, str]) -> None:
+        """Adds headers whose values are known to be good: Werkzeug would look at each of them."""
         self.headers._list.extend(headers)
 
 
-Beginner = Callable[[Request], None]
+Starter = Callable[[Request], None]
 Finisher = Callable[[Request, Answer], None]
 
 
 class Application(Flask):
     """A Flask whose views run in the request's transaction.
 
-    `beginners` come before anything else is done for a request; what they raise is its answer. `finishers` complete
-    every answer, errors too. Flask's own functions for that get to know the request by proxies, each time they look at
-    it, and cost several times as much.
+    `starters` come before Flask's own functions and the view; what they raise is the answer. `finishers` complete every
+    answer, errors too. Flask's own functions for that get to know the request by proxies, each time they look at it,
+    and cost several times as much.
     """
 
     response_class = Answer
     session_interface = NoSessions()
-    beginners: Sequence[Beginner] = ()
+    starters: Sequence[Starter] = ()
     finishers: Sequence[Finisher] = ()
 
     def dispatch_request(self) -> ResponseReturnValue:
@@ -59,8 +60,8 @@ class Application(Flask):
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         current: Request = request._get_current_object()  # type: ignore[attr-defined]
-        for begin in self.beginners:
-            begin(current)
+        for start in self.starters:
+            start(current)
         has_others = self.before_request_funcs or self.url_value_preprocessors
         return super().preprocess_request() if has_others else None
 

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
 from flask import current_app, g, request
-from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth
+from flask_httpauth import HTTPAuth, HTTPBasicAuth, HTTPTokenAuth
 from werkzeug.datastructures import Authorization
 
 from api import scopes
@@ -33,25 +33,28 @@ R = TypeVar('R')
 def sent_credentials(scheme: str) -> Authorization | None:
     """What the `Authorization` header says, read strictly; None where it is of another scheme, malformed or missing."""
     try:
-        # What `request.authorization` is, which looks for the header first in a way that costs as much.
+        # As `request.authorization` does, whose look-up of the header costs as much as reading it.
         sent = Authorization.from_header(request.environ.get('HTTP_AUTHORIZATION'))
     except ValueError:  # Werkzeug's, where Basic is followed by what is not ASCII
         return None
     return sent if sent and sent.type == scheme else None
 
 
-class StrictBasicAuth(HTTPBasicAuth):  # type: ignore[misc]
+class StrictAuth(HTTPAuth):  # type: ignore[misc]
     def get_auth(self) -> Authorization | None:
-        return sent_credentials('basic')
-
-
-class StrictTokenAuth(HTTPTokenAuth):  # type: ignore[misc]
-    def get_auth(self) -> Authorization | None:
-        return sent_credentials('bearer')
+        return sent_credentials(self.scheme.lower())
 
     def ensure_sync(self, f: Callable[P, R]) -> Callable[P, R]:
         # As in Application.
         return f
+
+
+class StrictBasicAuth(StrictAuth, HTTPBasicAuth):  # type: ignore[misc]
+    """Basic, for tokens."""
+
+
+class StrictTokenAuth(StrictAuth, HTTPTokenAuth):  # type: ignore[misc]
+    """Bearer tokens and their scopes."""
 
     def authorize(self, role: str | None, user: 'Caller', auth: Authorization) -> bool:
         """Whether the token has the scope. A view that names none lets nobody pass."""

@@ -49,4 +49,4 @@ def contract_of_app() -> Contract:
 
 
 def tell_contract(request: Request, answer: Answer) -> None:
-    answer.add((HEADER, contract_of_app().digest))
+    answer.add_unchecked((HEADER, contract_of_app().digest))

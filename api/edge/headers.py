@@ -58,7 +58,7 @@ ONE_YEAR = 365 * 24 * 3600
 
 def secure(request: Request, answer: Answer) -> None:
     headers = answer.headers
-    answer.add(*(OF_DATA if is_data(request) else OF_PAGES if request.blueprint in PAGES else OF_OTHERS))
+    answer.add_unchecked(*(OF_DATA if is_data(request) else OF_PAGES if request.blueprint in PAGES else OF_OTHERS))
     if request.endpoint in ('docs.home', 'docs.page'):
         headers['Link'] = SERVICE_LINKS
     if request.method == 'OPTIONS' and 'PATCH' in headers.get('Allow', ''):
@@ -79,7 +79,7 @@ def control_caches(request: Request, answer: Answer) -> None:
     elif 'Cache-Control' not in answer.headers:
         has_validator = 'ETag' in answer.headers or 'Last-Modified' in answer.headers
         kept = 'private, no-cache' if is_data(request) else 'no-cache'
-        answer.add(('Cache-Control', kept if has_validator else 'no-store'))
+        answer.add_unchecked(('Cache-Control', kept if has_validator else 'no-store'))
 
 
 def is_data(request: Request) -> bool:

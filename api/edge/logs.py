@@ -62,7 +62,7 @@ def begin_request(request: Request) -> None:
 
 
 def log_request(request: Request, answer: Answer) -> None:
-    answer.add(('X-Request-ID', request.environ[REQUEST_ID]))
+    answer.add_unchecked(('X-Request-ID', request.environ[REQUEST_ID]))
     if not log.isEnabledFor(logging.INFO):
         return
     milliseconds = round((time.perf_counter() - request.environ[BEGAN]) * 1000, 1)

@@ -71,7 +71,7 @@ def respond_linked(shape: ResponseSchema, found: Any) -> Response:
     demand_acceptable()
     tag = weak_tag(shape.only and sorted(shape.only), [*map(tuple, found.items)], tuple(found.meta), tuple(found.links))
     answer = Answer(status=304) if is_known(tag) else json_of(shape, encode(shape.compiled(found)))
-    answer.add(('ETag', tag))
+    answer.add_unchecked(('ETag', tag))
     named = ((relation, getattr(found.links, relation)) for relation in ('first', 'prev', 'next', 'last'))
     answer.headers.add('Link', ', '.join(f'<{url}>; rel="{relation}"' for relation, url in named if url))
     return answer

@@ -9,12 +9,12 @@ import inspect
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Dialect, Integer, UnaryExpression, bindparam, literal, literal_column, true
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.database import current_reads
+from api.database import Reads, current_reads
 from api.extensions import db
 from api.queries.statement import AnyRow as AnyRow
 from api.queries.statement import AnySelect as AnySelect
@@ -39,8 +39,8 @@ class Prepared:
     def rows(self, arguments: dict[str, Any]) -> Sequence[AnyRow]:
         """What it finds now, in the transaction or outside, or found when it was read along with something else."""
         reads = current_reads.get()
-        if reads and reads.ahead and (rows := reads.ahead.pop((self, *arguments.values()), None)) is not None:
-            return rows
+        if reads and self in reads.foreseen and reads.foreseen[self][0] == arguments:
+            return reads.foreseen.pop(self)[1]
         source = reads or db.session.connection()
         return self.statement(source.dialect).rows(source, arguments)
 
@@ -80,18 +80,19 @@ class Query:
         return next(iter(self.all()), None)
 
     def first_along(self, other: 'Query') -> AnyRow | None:
-        """The same, by a statement that reads a row of another query, too: whoever asks for that next has it.
+        """The same, outside of any transaction, by a statement that reads a row of another query, too.
 
-        Both are to have their own arguments, and the other at most one row.
+        Whoever asks next for that query has it. Both have their own arguments, and the other has at most one row.
         """
+        if self.arguments.keys() & other.arguments.keys():
+            raise ValueError(f'{list(self.arguments)} and {list(other.arguments)} are not to share an argument')
         both = self.prepared.derive(('along', other.prepared), lambda select: along(select, other.prepared.select))
         row = next(iter(both.rows(self.arguments | other.arguments)), None)
-        reads = current_reads.get()
-        if row is not None and reads:
+        if row is not None:
+            reads = cast(Reads, current_reads.get())
             kind = other.prepared.statement(reads.dialect).row
-            *_, is_there = row
-            found = [kind._make(row[-1 - len(kind._fields) : -1])] if is_there else []
-            reads.ahead[other.prepared, *other.arguments.values()] = found
+            found = [kind._make(row[-1 - len(kind._fields) : -1])] if row[-1] else []
+            reads.foreseen[other.prepared] = other.arguments, found
         return row
 
     def all(self) -> Sequence[AnyRow]:
@@ -172,15 +173,7 @@ class Listing:
         return self.order.element if isinstance(self.order, UnaryExpression) else self.order
 
 
-class Bind(Protocol):
-    """A query that waits for its arguments."""
-
-    prepared: Prepared
-
-    def __call__(self, *values: Any) -> Query: ...
-
-
-def query(function: Callable[..., AnySelect]) -> Bind:
+def query(function: Callable[..., AnySelect]) -> Callable[..., Query]:
     """Prepares the select that the function returns. Its arguments may only be compared with columns."""
     names = list(inspect.signature(function).parameters)
     prepared = Prepared(function(*(bindparam(name) for name in names)))
@@ -189,9 +182,7 @@ def query(function: Callable[..., AnySelect]) -> Bind:
     def bind(*values: Any) -> Query:
         return Query(prepared, dict(zip(names, values, strict=True)))
 
-    bound = cast(Bind, bind)
-    bound.prepared = prepared
-    return bound
+    return bind
 
 
 def listing(

@@ -16,7 +16,7 @@ Convert = Callable[[Any], Any]
 # Where to read: in a transaction, or outside.
 Source = Connection | Reads
 
-# What PostgreSQL need not write as text, nobody has to read.
+# Rows in binary form: nobody writes text, and nobody parses it.
 CURSORS: dict[str, dict[str, bool]] = {'postgresql': {'binary': True}, 'sqlite': {}}
 
 

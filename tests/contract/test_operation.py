@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, StatementError
 
 from api.app import create_app
-from api.database import PatientConnection, take_time
+from api.database import KIBIBYTES_FOR_A_COMMAND, PatientConnection, take_time
 from api.edge import turns
 from api.edge.logs import configure_logs
 from api.extensions import db, passwords
@@ -122,14 +122,15 @@ def test_a_server_that_falls_silent_is_not_waited_for(app: Flask) -> None:
 def test_commands_may_take_their_time(app: Flask) -> None:
     with app.app_context():
         with db.engine.connect() as connection:
-            if connection.dialect.name == 'sqlite':
-                pytest.skip('which bounds no statement')
-            driver = connection.connection.dbapi_connection
-            assert isinstance(driver, PatientConnection)
+            driver: Any = connection.connection.dbapi_connection
             take_time(connection)
-            assert connection.scalar(text('SHOW statement_timeout')) == '0'
-            assert driver.patience is None
-        assert driver.closed
+            if connection.dialect.name == 'sqlite':
+                assert connection.scalar(text('PRAGMA cache_size')) == -KIBIBYTES_FOR_A_COMMAND
+            else:
+                assert connection.scalar(text('SHOW statement_timeout')) == '0'
+                assert driver.patience is None
+        with db.engine.connect() as connection:
+            assert connection.connection.dbapi_connection is not driver
 
 
 def test_who_gets_no_turn_comes_again_and_the_process_lives(

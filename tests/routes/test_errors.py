@@ -257,6 +257,7 @@ def test_head_where_there_is_no_get_is_405(anonymous):
 def test_options_answers_anyone_with_allow(anonymous, path, allowed):
     answer = anonymous.options(path.format(id=1))
     assert (answer.status_code, answer.data) == (200, b'')
+    assert answer.headers['Content-Length'] == '0'
     assert set(answer.headers['Allow'].split(', ')) == set(allowed.split(', '))
 
 

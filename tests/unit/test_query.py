@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
@@ -44,8 +45,13 @@ def test_nothing_is_read_along_with_nobody(app: Flask, count_queries: Any) -> No
 def test_one_user_is_still_read_along_when_clients_tried_many_members(app: Flask, count_queries: Any) -> None:
     ana, (ben,) = log_in(app, 'ana'), add_users(app, 1)
     for number in range(MOST_DERIVED):
-        get_user.prepared.derive(number, lambda select: select)
+        get_user(1).prepared.derive(number, lambda select: select)
     ana.get(f'/api/users/{ben}')
     with count_queries() as sent:
         ana.get(f'/api/users/{ben}')
     assert len(sent) == 1
+
+
+def test_queries_that_are_read_along_share_no_argument() -> None:
+    with pytest.raises(ValueError, match='share'):
+        get_user(1).first_along(get_user(2))
