@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
+from werkzeug.http import is_entity_header
 
 from api.edge.transaction import transactional
 
@@ -24,14 +25,18 @@ class NoSessions(SessionInterface):
 
 
 class Answer(Response):
-    """A response that is sent as it is: in a whole one Werkzeug would look for URLs to complete and files to close."""
+    """A response that is sent as it is, where it is whole or a 304: Werkzeug would look for URLs to complete in it."""
 
     def __call__(self, environ: 'WSGIEnvironment', start_response: 'StartResponse') -> Iterable[bytes]:
-        body = cast(list[bytes], self.response) if self.is_sequence else None
-        if self.status_code != HTTPStatus.OK or not body or self._on_close or environ['REQUEST_METHOD'] == 'HEAD':
-            return super().__call__(environ, start_response)
-        start_response(self.status, list(self.headers))
-        return body
+        if self.is_sequence and not self._on_close and environ['REQUEST_METHOD'] != 'HEAD':
+            whole = cast(list[bytes], self.response)
+            if self.status_code == HTTPStatus.OK and whole:
+                start_response(self.status, list(self.headers))
+                return whole
+            if self.status_code == HTTPStatus.NOT_MODIFIED:
+                start_response(self.status, [header for header in self.headers if not is_entity_header(header[0])])
+                return []
+        return super().__call__(environ, start_response)
 
     def add_unchecked(self, *headers: tuple[str, str]) -> None:
         """Adds headers whose values are known to be good: Werkzeug would look at each of them."""

@@ -52,7 +52,6 @@ def answer_unchanged(request: Request, answer: Response) -> None:
     tag = answer.headers.get('ETag')
     if tag and is_known(tag):
         answer.status_code = HTTPStatus.NOT_MODIFIED
-        answer.set_data(b'')
 
 
 def is_known(tag: str) -> bool:

@@ -105,6 +105,7 @@ class TestIfNoneMatch:
             for sent in (tag, f'"other", {tag}', tag.removeprefix('W/'), '*'):
                 same = send(method, headers={'If-None-Match': sent})
                 assert (same.status_code, same.data) == (304, b''), sent
+                assert not {'Content-Type', 'Content-Length'} & set(same.headers.keys())
                 assert [same.headers.get(name) for name in SAME_AS_200] == [
                     whole.headers.get(name) for name in SAME_AS_200
                 ]
