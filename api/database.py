@@ -42,14 +42,15 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    # PostgreSQL takes moments as they are, and its sessions, which are set to UTC, give them so.
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == 'sqlite' else value
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        return super().bind_processor(dialect) if dialect.name == 'sqlite' else None
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None] | None:
-        # PostgreSQL's sessions are set to UTC.
         return in_utc if dialect.name == 'sqlite' else None
 
 

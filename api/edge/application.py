@@ -8,6 +8,8 @@ from flask import Flask, Request, Response, request
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.http import is_entity_header
+from werkzeug.routing import MapAdapter
+from werkzeug.wsgi import get_host
 
 from api.edge.transaction import transactional
 
@@ -59,6 +61,18 @@ class Application(Flask):
     session_interface = NoSessions()
     starters: Sequence[Starter] = ()
     finishers: Sequence[Finisher] = ()
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Looks at the host once, and only where some are trusted: no rule asks for it, and no URL is made of it."""
+        if request is None:
+            return super().create_url_adapter(request)
+        environ = request.environ
+        if trusted := self.config['TRUSTED_HOSTS']:
+            request.trusted_hosts = trusted
+            request.host = get_host(environ, trusted)
+        path = environ.get('PATH_INFO', '').encode('latin-1').decode(errors='replace')
+        script, query = environ.get('SCRIPT_NAME', ''), environ.get('QUERY_STRING', '')
+        return self.url_map.bind('', script, '', environ['wsgi.url_scheme'], request.method, path, query)
 
     def dispatch_request(self) -> ResponseReturnValue:
         return transactional(super().dispatch_request)

@@ -212,7 +212,7 @@ def by_names(query: Callable[..., Query] | None) -> Callable[[dict[str, Any]], Q
     if query is None:
         return lambda arguments: None
     names = list(inspect.signature(query).parameters)
-    return lambda arguments: query(*(arguments[name] for name in names))
+    return lambda arguments: query(*map(arguments.__getitem__, names))
 
 
 def in_words(number: int) -> ColumnElement[int]:
