@@ -1,6 +1,7 @@
 """Logs: a line for each request, with an id that the answer carries, too. Never a header, a query or a body of it."""
 
 import logging
+import os
 import random
 import re
 import time
@@ -17,6 +18,10 @@ LONG_PART = re.compile(r'[^/]{32,}')
 
 # What a proxy or client may give as the request's id: short, and nothing that could forge a line.
 GIVEN_ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
+
+# They are no secret, so that the system need not be asked for each.
+ids = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=ids.seed)
 
 REQUEST_ID, BEGAN = 'microblog.request_id', 'microblog.began'
 
@@ -57,8 +62,7 @@ def configure_logs(level: str, form: str) -> None:
 def begin_request(request: Request) -> None:
     environ = request.environ
     id = environ.get('HTTP_X_REQUEST_ID', '')
-    # No secret, so that the system need not be asked for it.
-    environ[REQUEST_ID] = id if id and GIVEN_ID.fullmatch(id) else f'{random.getrandbits(64):016x}'
+    environ[REQUEST_ID] = id if id and GIVEN_ID.fullmatch(id) else f'{ids.getrandbits(64):016x}'
     environ[BEGAN] = time.perf_counter()
 
 
