@@ -220,15 +220,17 @@ def fitting_headers(world: World) -> dict[str, str]:
 
 def better_members(world: World, case: schemathesis.Case) -> dict[str, Any]:
     """Those of the body that are to be others."""
-    body, name = case.body, name_of(case)
-    better: dict[str, Any] = {each: fresh(body[each], next(world.numbers)) for each in UNIQUE if each in body}
+    body, operation = case.body, name_of(case)
+    # Elsewhere they are members that are ignored, and may be anything.
+    names = {each: body[each] for each in UNIQUE if isinstance(body.get(each), str)}
+    better: dict[str, Any] = {each: fresh(name, next(world.numbers)) for each, name in names.items()}
     if body.get('reply_to_id'):
         better['reply_to_id'] = world.answered
-    if name in CONFIRMED:
-        better[CONFIRMED[name]] = PASSWORD
-    if name in LINKS:
-        better['token'] = world.link(LINKS[name])
-    if name == 'personal_patch' and 'scopes' in body:
+    if operation in CONFIRMED:
+        better[CONFIRMED[operation]] = PASSWORD
+    if operation in LINKS:
+        better['token'] = world.link(LINKS[operation])
+    if operation == 'personal_patch' and 'scopes' in body:
         better['scopes'] = world.scopes_left(case.path_parameters['id'], body['scopes'])
     return better
 
