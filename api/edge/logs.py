@@ -61,8 +61,8 @@ def configure_logs(level: str, form: str) -> None:
 
 def begin_request(request: Request) -> None:
     environ = request.environ
-    id = environ.get('HTTP_X_REQUEST_ID', '')
-    environ[REQUEST_ID] = id if id and GIVEN_ID.fullmatch(id) else f'{ids.getrandbits(64):016x}'
+    given = environ.get('HTTP_X_REQUEST_ID')
+    environ[REQUEST_ID] = given if given and GIVEN_ID.fullmatch(given) else f'{ids.getrandbits(64):016x}'
     environ[BEGAN] = time.perf_counter()
 
 

@@ -24,13 +24,13 @@ def test_what_clients_choose_does_not_fill_the_memory() -> None:
 def test_what_is_read_along_is_there_once_for_who_asks_for_the_same(app: Flask, count_queries: Any) -> None:
     ana, ben, nobody = [*add_users(app, 2), 10**6]
     with app.app_context(), reading(), count_queries() as sent:
-        for other, name in ((ben, 'user1'), (nobody, None)):
+        for other, name in ((ben, 'user1'), (nobody, 'nobody')):
             before = len(sent)
             row = get_user_by_email('user0@example.com').first_along(get_user(other))
             assert row.id == ana
             for statements, asked in ((2, ana), (2, other), (3, other)):
                 found = get_user(asked).first()
-                assert (found and found.username) == ('user0' if asked == ana else name)
+                assert (found.username if found else 'nobody') == ('user0' if asked == ana else name)
                 assert len(sent) - before == statements, asked
 
 
