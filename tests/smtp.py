@@ -4,16 +4,21 @@ import asyncio
 import inspect
 import re
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from api.extensions import mailer
 from tests.servers import free_port
@@ -266,22 +271,42 @@ class Certificates(NamedTuple):
 
 
 def make_certificates(folder: Path) -> Certificates:
-    authority = folder / 'authority.pem'
-    openssl(authority, 'keyUsage=critical,keyCertSign')
-    by_authority = ('-CA', authority, '-CAkey', authority.with_suffix('.key'))
+    authority = Certificate('authority')
+    trusted = folder / 'authority.pem'
+    trusted.write_bytes(authority.pem())
     contexts = []
-    for name in ('IP:127.0.0.1', 'DNS:elsewhere.example.com'):
-        certificate = folder / f'{name[-9:]}.pem'
-        openssl(certificate, f'subjectAltName={name}', 'basicConstraints=critical,CA:FALSE', *by_authority)
+    for name in (x509.IPAddress(ip_address('127.0.0.1')), x509.DNSName('elsewhere.example.com')):
+        server = Certificate(str(name.value), authority, x509.SubjectAlternativeName([name]))
+        pem = folder / f'{name.value}.pem'
+        pem.write_bytes(server.pem() + server.private_key_pem())
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate, certificate.with_suffix('.key'))
+        context.load_cert_chain(pem)
         contexts.append(context)
-    return Certificates(authority, *contexts)
+    return Certificates(trusted, *contexts)
 
 
-def openssl(certificate: Path, *extensions_and_options: Any) -> None:
-    words = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', f'/CN={certificate.stem}']
-    for each in extensions_and_options:
-        words += ['-addext', each] if '=' in str(each) else [str(each)]
-    files = ['-out', str(certificate), '-keyout', str(certificate.with_suffix('.key'))]
-    subprocess.run(['openssl', 'req', '-x509', *words, *files], check=True, capture_output=True)
+class Certificate:
+    """An X.509 certificate with its private key. Without an authority it is self-signed, and an authority itself."""
+
+    def __init__(self, name: str, authority: 'Certificate | None' = None, *extensions: x509.ExtensionType):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        signer, now = authority or self, datetime.now(UTC)
+        builder = x509.CertificateBuilder(
+            issuer_name=signer.subject,
+            subject_name=self.subject,
+            public_key=self.key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - timedelta(days=1),
+            not_valid_after=now + timedelta(days=1),
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        self.signed = builder.sign(signer.key, hashes.SHA256())
+
+    def pem(self) -> bytes:
+        return self.signed.public_bytes(Encoding.PEM)
+
+    def private_key_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
