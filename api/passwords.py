@@ -11,9 +11,13 @@ class Passwords:
     def __init__(self) -> None:
         self.min_length = 8
         self._common = frozenset(FREQUENCY_LISTS['passwords'])
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        # Somebody's password hash, for names that nobody has: checking it takes the same time.
-        self._nobodys_hash = self._hasher.hash('')
+        self.set_cost(passes=2, memory_kib=19 * 1024)
+
+    def set_cost(self, *, passes: int, memory_kib: int) -> None:
+        """Hash new passwords with these argon2id parameters. Existing hashes are renewed at the next log-in."""
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        # Verified for an unknown username, so that the response takes as long as for a known one.
+        self._placeholder_hash = self._hasher.hash('')
 
     def weakness(self, password: str) -> str | None:
         """What is wrong with a new password, or None."""
@@ -29,7 +33,7 @@ class Passwords:
     def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the hashed one. For None it never is, and that takes as long to find out."""
         try:
-            self._hasher.verify(password_hash or self._nobodys_hash, password)
+            self._hasher.verify(password_hash or self._placeholder_hash, password)
         except (Argon2Error, InvalidHashError):
             return False
         return password_hash is not None

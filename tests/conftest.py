@@ -63,6 +63,12 @@ def settings(database_url: str) -> Settings:
     return Settings(database_url=database_url, log_level='ERROR', web_threads=8)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def cheap_hashes() -> None:
+    """Hash passwords at the lowest cost, because few tests are about hashing. Servers in other processes do not."""
+    passwords.set_cost(passes=1, memory_kib=8)
+
+
 @pytest.fixture(scope='session')
 def migrated_app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
@@ -107,7 +113,7 @@ def make_user(anonymous: Client) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope='session')
 def password_hash() -> str:
-    """Of PASSWORD. Hashing is made to be slow, and most tests are about something else."""
+    """Return the hash of PASSWORD."""
     return passwords.hash(PASSWORD)
 
 
