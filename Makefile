@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := tests/clients
 
-.PHONY: serve demo test bench clean-bench chaos lint lint-document clients document lock clean
+.PHONY: serve demo test test-all coverage bench clean-bench chaos lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
 RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
@@ -29,10 +29,22 @@ data/demo.sqlite: | $(VENV)/serve
 	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask seed
 	mv $@.new $@
 
-# Tests start many processes, of which not each should compile all that it imports, whatever is set here.
-test: export PYTHONDONTWRITEBYTECODE =
+# The processes that tests start would otherwise compile everything that they import, each of them again.
+test test-all coverage: export PYTHONDONTWRITEBYTECODE =
+# A worker that has run all of its tests takes half of those that another one still has.
+RUN_TESTS = $(BIN)/pytest --numprocesses auto --dist worksteal
+
+# PYTEST: options, as in make test PYTEST='-k likes'.
 test: $(VENV)/develop
-	$(BIN)/pytest --numprocesses auto --dist loadfile --cov
+	$(RUN_TESTS) -m 'not process' $(PYTEST)
+
+# Those, too, that start servers, workers, Redis or a browser.
+test-all: $(VENV)/develop
+	$(RUN_TESTS) $(PYTEST)
+
+coverage: $(VENV)/develop
+	$(RUN_TESTS) --cov $(PYTEST)
+	$(BIN)/coverage report --precision=1 --fail-under=99.9
 
 # BENCH: options, as in make bench BENCH='--database sqlite --scale 10'.
 bench: $(VENV)/serve
@@ -78,14 +90,16 @@ clean:
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or later is needed; name one: make PYTHON=python3.12 ...'; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo 'On Debian, apt-get install python3-venv first.'; rm -rf $(VENV); exit 1; }
 
 $(VENV)/serve: requirements.txt | $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@echo 'Installing what the server needs into $(VENV), which takes about half a minute ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/develop: requirements-dev.txt | $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@echo 'Installing what development needs into $(VENV), which takes about a minute ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/serve
 
 # A library that lies about the time. Where it cannot be had, what needs it is left out.

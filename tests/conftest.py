@@ -23,6 +23,8 @@ from tests import databases
 from tests.document import Document
 from tests.servers import Server, serving
 
+pytest_plugins = ['tests.marks']
+
 PASSWORD = 'correct horse battery'
 issued_tokens: set[str] = set()
 
@@ -167,7 +169,7 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
 
 @pytest.fixture(scope='session')
-def running_server(migrated_app: Flask, settings: Settings) -> Iterator[Server]:
+def running_server(processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
     with serving(settings.database_url) as server:
         yield server
 

@@ -26,7 +26,7 @@ SEED = ['seed', '--users', '40', '--follows', '200', '--posts', '300', '--likes'
 
 
 @pytest.fixture
-def flask(app: Flask) -> Callable[..., Result]:
+def flask(processes: None, app: Flask) -> Callable[..., Result]:
     if is_on_postgresql(app) and not shutil.which('pg_dump'):
         databases.skip_unless_required('postgresql', 'pg_dump is not installed')
     return lambda *arguments: app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
@@ -173,6 +173,7 @@ def test_damage_is_told_and_not_copied(tmp_path):
     assert not (tmp_path / 'backup').exists()
 
 
+@pytest.mark.process
 def test_killed_half_way_it_leaves_no_backup(settings, flask, tmp_path):
     program = f"""
 import os, signal

@@ -226,6 +226,7 @@ def test_text_that_postgresql_does_not_take(app, target, copied):
     assert {name: len(found) for name, found in contents(target).items() if found} == {'totals': 1}
 
 
+@pytest.mark.process
 def test_what_is_broken_off_leaves_nothing(seeded, target, target_url, settings):
     """Killed in the middle of the posts; then once more, whole."""
     databases.migrate(target)

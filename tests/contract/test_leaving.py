@@ -401,6 +401,7 @@ def end_leases(app: Flask) -> None:
         db.session.commit()
 
 
+@pytest.mark.process
 def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
     make_posts(app, ana.id, 5_000)
@@ -423,6 +424,7 @@ def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     assert (rows['users'], rows['posts'], rows['post_versions'], rows['follows'], rows['outbox']) == (1, 0, 0, 0, 0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('what', ['take_likes', 'erase_posts', 'erase_user'])
 def test_one_that_is_killed_within_a_step_did_nothing_of_it(app: Flask, login: Any, what: str) -> None:
     ana, ben = login('ana'), login('ben')
@@ -670,6 +672,7 @@ class Departure:
         return answers
 
 
+@pytest.mark.process
 def test_a_storm_in_which_accounts_leave(app: Flask, server: Server, login: Any) -> None:
     leavers = [login(f'leaver{number}') for number in range(LEAVERS)]
     others = [login(f'other{number}') for number in range(4)]

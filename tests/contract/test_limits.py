@@ -458,7 +458,7 @@ def silent() -> Iterator[None]:
 
 
 @pytest.fixture(scope='module')
-def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+def running_redis(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     with own_redis(tmp_path_factory.mktemp('redis')) as redis:
         yield redis
 
@@ -577,6 +577,7 @@ def test_while_redis_is_away_each_process_is_stricter_and_nobody_waits_but_once(
     assert statuses == [401] * 10 + [429] * 2
 
 
+@pytest.mark.process
 def test_a_process_that_starts_without_redis_counts_there_later(
     app: Flask, settings: Settings, servers: list[Server], redis: OwnRedis
 ) -> None:

@@ -153,6 +153,7 @@ def test_names_and_addresses_stay_unique_without_regard_to_case(flask_db, engine
             connection.execute(text(insert), values)
 
 
+@pytest.mark.process
 def test_current_names_the_revision(flask_db, url):
     succeed(flask_db('upgrade'))
     succeed(flask_db('current'))
@@ -346,6 +347,7 @@ def test_something_to_migrate(flask_db, engine, copied):
     succeed(flask_db('check'))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('before', [[], [['upgrade'], ['downgrade']]], ids=['empty', 'one behind'])
 def test_four_processes_at_once(flask_db, url, before):
     for arguments in before:

@@ -161,6 +161,7 @@ def test_bodies_that_come_slowly_keep_nobody_waiting(server: Server, login: Call
         assert [connection.recv(12) for connection in slow] == [b'HTTP/1.1 201'] * len(slow)
 
 
+@pytest.mark.process
 def test_a_process_that_is_told_to_stop_while_it_starts_ends_at_once(settings: Settings) -> None:
     environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': settings.database_url, 'PORT': str(free_port())}
     process = subprocess.Popen([sys.executable, '-m', 'api.server'], cwd=ROOT, env=os.environ | environment)

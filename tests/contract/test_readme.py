@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests import databases
 from tests.servers import ROOT, serving
 
@@ -38,6 +40,7 @@ def type_in(command: str, port: int, token: str) -> str:
     return ran.stdout.strip()
 
 
+@pytest.mark.process
 def test_the_transcripts_are_real(tmp_path: Path) -> None:
     url = next(databases.sqlite(tmp_path, 'readme'))
     databases.upgrade(url)

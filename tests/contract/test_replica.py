@@ -81,7 +81,7 @@ def until(happens: Callable[[], Any], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope='module')
-def servers() -> Iterator[tuple[Cluster, Cluster]]:
+def servers(processes: None) -> Iterator[tuple[Cluster, Cluster]]:
     with replication() as servers:
         databases.upgrade(servers[0].url('postgres'))
         yield servers

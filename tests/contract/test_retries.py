@@ -65,7 +65,7 @@ def workers_of(server: Server) -> list[int]:
 
 
 @pytest.fixture
-def servers(app: Flask, settings: Settings) -> Iterator[Server]:
+def servers(processes: None, app: Flask, settings: Settings) -> Iterator[Server]:
     """A server of two processes."""
     with serving(settings.database_url, WEB_WORKERS='2') as server:
         yield server

@@ -180,6 +180,7 @@ def kill_at(number: int, worker: Worker, mail_server: MailServer) -> Callable[[]
     return answer
 
 
+@pytest.mark.process
 def test_no_mail_is_lost_with_a_worker_that_is_killed(app: Flask, settings: Settings, mail_server: MailServer) -> None:
     people = ask_for_mails(app, MANY)
     # One mail has been taken by the server and the other not, and the worker does not know.
@@ -199,6 +200,7 @@ def test_no_mail_is_lost_with_a_worker_that_is_killed(app: Flask, settings: Sett
     assert max(times.values()) <= 2
 
 
+@pytest.mark.process
 def test_two_workers_send_nothing_twice(app: Flask, settings: Settings, mail_server: MailServer) -> None:
     people = ask_for_mails(app, 200)
 
@@ -222,6 +224,7 @@ def register(server: Server, name: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.process
 def test_no_request_waits_for_mail_and_nothing_committed_is_lost(
     app: Flask, settings: Settings, mail_server: MailServer, deliver: Any
 ) -> None:
@@ -246,6 +249,7 @@ def test_no_request_waits_for_mail_and_nothing_committed_is_lost(
     assert sorted(mail_server.recipients) == [f'{name}@example.com' for name in [*names, 'susan']]
 
 
+@pytest.mark.process
 def test_told_to_stop_the_worker_finishes_the_mail_it_is_at(
     app: Flask, settings: Settings, mail_server: MailServer
 ) -> None:
@@ -266,6 +270,7 @@ def test_told_to_stop_the_worker_finishes_the_mail_it_is_at(
     assert [row.attempts for row in rows(app)] == [0] * 3
 
 
+@pytest.mark.process
 def test_an_idle_worker_stops_at_once_and_holds_no_connection(
     app: Flask, settings: Settings, mail_server: MailServer
 ) -> None:
@@ -299,6 +304,7 @@ def detour(database_url: str, folder: Path) -> Iterator[Detour]:
         yield Detour(url.set(port=proxy.port).render_as_string(hide_password=False), proxy.start, proxy.stop)
 
 
+@pytest.mark.process
 def test_the_worker_waits_for_the_database(
     app: Flask, settings: Settings, mail_server: MailServer, tmp_path: Path
 ) -> None:
@@ -325,6 +331,7 @@ def test_the_worker_waits_for_the_database(
     assert worker.process.returncode == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ('values', 'lines'),
     [
@@ -341,6 +348,7 @@ def test_wrong_settings_are_a_line_each(values: dict[str, str], lines: list[str]
     assert sorted(line.split(':')[0] for line in ran.stderr.splitlines()) == lines
 
 
+@pytest.mark.process
 def test_a_worker_believes_only_a_server_that_it_trusts(app: Flask, settings: Settings, tmp_path: Path) -> None:
     (recipient,) = ask_for_mails(app, 1)
     certificates = make_certificates(tmp_path)

@@ -226,6 +226,7 @@ def megabytes_of(pid, what):
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f'{what}:'))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not os.path.exists('/proc/self/clear_refs'), reason='only Linux tells how much memory others take')
 def test_the_server_does_not_hold_a_large_one_in_memory(app, quick_login, settings):
     ana = quick_login('ana')

@@ -101,7 +101,7 @@ def until(true: Callable[[], bool], seconds: float = SECONDS_TO_RETURN) -> bool:
 
 
 @pytest.fixture(scope='module')
-def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+def running_redis(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     with own_redis(tmp_path_factory.mktemp('redis')) as redis:
         yield redis
 
@@ -112,7 +112,7 @@ def redis(running_redis: OwnRedis) -> OwnRedis:
     return running_redis
 
 
-@pytest.fixture(params=['memory', 'redis'])
+@pytest.fixture(params=['memory', pytest.param('redis', marks=pytest.mark.process)])
 def counters(request: pytest.FixtureRequest) -> Counters:
     return Counters('memory://' if request.param == 'memory' else request.getfixturevalue('redis').uri)
 

@@ -98,6 +98,7 @@ def test_a_file_is_read_and_the_environment_goes_before_it(monkeypatch, tmp_path
     assert (settings.host, settings.port) == ('0.0.0.0', 9000)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ('values', 'line'),
     [
@@ -125,6 +126,7 @@ def test_production_refuses_to_start(values, line):
     assert re.fullmatch(line + '\n', ran.stderr)
 
 
+@pytest.mark.process
 def test_a_server_that_loads_the_application_refuses_it_alike():
     ran = refused(['-c', 'import main'], {'PORT': '0'})
     assert {line.split(':')[0] for line in ran.stderr.splitlines()} == {'PORT', *PRODUCTION}

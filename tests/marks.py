@@ -1,0 +1,71 @@
+"""Mark the tests that start processes, and keep all others from starting any.
+
+A fixture that starts a server, a worker, a browser or another program requests the fixture `processes`. A test that
+uses such a fixture gets the marker `process`, with which `make test` leaves it out. A test that starts a program
+itself carries the marker itself; without it the start fails.
+"""
+
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+MARKER = 'process'
+
+
+@pytest.fixture(scope='session')
+def processes() -> None:
+    """Tell that the fixture which requests this one starts a process."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if 'processes' in getattr(item, 'fixturenames', ()):
+            item.add_marker(MARKER)
+
+
+@pytest.fixture(autouse=True)
+def only_marked_tests_start_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that starts a process without the marker."""
+    if request.node.get_closest_marker(MARKER):
+        yield
+        return
+
+    def refuse(process: subprocess.Popen[Any], args: Any, *others: Any, **options: Any) -> None:
+        pytest.fail(f'a test that starts a process ({args}) needs @pytest.mark.{MARKER}')
+
+    start = subprocess.Popen.__init__
+    subprocess.Popen.__init__ = refuse  # type: ignore[assignment, method-assign]
+    yield
+    subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    left_out = items[0].config.stash.setdefault(LEFT_OUT, Counter())
+    left_out.update(item.location[0] for item in items if item.get_closest_marker(MARKER))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, 'workeroutput'):
+        session.config.workeroutput[MARKER] = dict(session.config.stash.get(LEFT_OUT, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist left out. All workers collect the same tests."""
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, 'workeroutput', {}).get(MARKER, {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    left_out = config.stash.get(LEFT_OUT, Counter())
+    if left_out:
+        terminalreporter.section(f'{left_out.total()} tests that start processes were left out')
+        for module, count in left_out.most_common():
+            terminalreporter.write_line(f'{count:5} {module}')
+        terminalreporter.write_line('`make test-all` runs them, too.')
