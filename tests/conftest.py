@@ -22,6 +22,7 @@ from config import Settings
 from tests import databases
 from tests.document import Document
 from tests.servers import Server, serving
+from tests.survivors import no_process_survives  # noqa: F401
 
 pytest_plugins = ['tests.marks']
 

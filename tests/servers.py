@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import processes
+
 ROOT = Path(__file__).parents[1]
-SECONDS_TO_START = 20
 
 
 class Answer(NamedTuple):
@@ -50,22 +51,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(database_url: str, **settings: str) -> Iterator[Server]:
+def serving(database_url: str, *, stdout: int | None = None, **settings: str) -> Iterator[Server]:
     """`python -m api.server` on a free port, until it answers; stopped afterwards."""
     port = free_port()
     environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': database_url, 'PORT': str(port), 'LOG_LEVEL': 'ERROR'}
-    process = subprocess.Popen([sys.executable, '-m', 'api.server'], cwd=ROOT, env=os.environ | environment | settings)
+    environment = os.environ | environment | settings
+    process = processes.start([sys.executable, '-m', 'api.server'], cwd=ROOT, env=environment, stdout=stdout)
     server = Server(port, process)
     try:
         wait_for(server)
         yield server
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        processes.stop(process)
 
 
 def wait_for(server: Server) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
+    deadline = time.monotonic() + processes.WAIT_TIMEOUT
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
             if server.ask('GET', '/livez').status == 200:

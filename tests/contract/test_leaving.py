@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,9 +34,11 @@ from api.deliveries import deliver_next
 from api.errors import ApiError, UnauthorizedError
 from api.extensions import db
 from api.models import Message, Post, PostVersion, Token, User
+from tests import processes
 from tests.conftest import PASSWORD, Client
 from tests.contract.test_storm import Kept, exact
 from tests.databases import dump, empty
+from tests.processes import wait_until
 from tests.routes.rows import add_follows, add_likes, add_posts, add_users, log_in
 from tests.servers import ROOT, Server
 
@@ -380,19 +381,11 @@ def working(app: Flask, program: Sequence[str] = WORKER) -> Iterator[subprocess.
     """A real worker, killed (-9) afterwards in whatever it does."""
     url = app.config['SQLALCHEMY_DATABASE_URI']
     environment = os.environ | {'ENVIRONMENT': 'development', 'DATABASE_URL': url, 'LOG_LEVEL': 'ERROR'}
-    process = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment)
+    process = processes.start([sys.executable, *program], cwd=ROOT, env=environment)
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+        processes.kill(process)
 
 
 def end_leases(app: Flask) -> None:

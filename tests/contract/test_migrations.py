@@ -20,7 +20,7 @@ from api.cli import migrations
 from api.cli.structure import structure
 from api.extensions import db
 from config import ROOT, Settings
-from tests import databases
+from tests import databases, processes
 
 SCRIPTS = ScriptDirectory(str(migrations.MIGRATIONS))
 HEAD = SCRIPTS.get_current_head()
@@ -63,11 +63,14 @@ def start(url: str, *arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {'DATABASE_URL': url, 'ENVIRONMENT': 'development'}
     command = [sys.executable, '-m', 'flask', '--app', 'main', 'db', *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return processes.start(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = process.communicate(timeout=60)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        processes.kill(process)
     return process.returncode, output, errors
 
 

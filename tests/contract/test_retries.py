@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from api.extensions import db
 from api.models import KeptAnswer, Post
 from config import Settings
 from tests.contract.test_concurrency import at_once
+from tests.processes import children_of
 from tests.servers import Answer, Server, serving
 
 ROUNDS = 200
@@ -58,12 +58,6 @@ def test_of_two_who_delete_and_change_a_post_with_the_same_tag_one_succeeds(serv
         assert (deleted.status, changed.status) in [(204, 404), (204, 412), (412, 200)]
 
 
-def workers_of(server: Server) -> list[int]:
-    """Its child processes."""
-    children = Path(f'/proc/{server.process.pid}/task/{server.process.pid}/children').read_text()
-    return [int(child) for child in children.split()]
-
-
 @pytest.fixture
 def servers(processes: None, app: Flask, settings: Settings) -> Iterator[Server]:
     """A server of two processes."""
@@ -93,7 +87,7 @@ def test_posts_that_are_sent_again_and_again_while_servers_are_killed_are_writte
 ) -> None:
     ana = login('ana')
     keys = {secrets.token_hex(8): f'post {number}' for number in range(KEYS)}
-    first, second = workers_of(servers)
+    first, second = children_of(servers.process)
     to_kill = {KEYS: first, 2 * KEYS: second}  # after so many answers
     with ThreadPoolExecutor(12) as pool:
         sendings = [
@@ -106,7 +100,7 @@ def test_posts_that_are_sent_again_and_again_while_servers_are_killed_are_writte
             if number in to_kill:
                 os.kill(to_kill[number], signal.SIGKILL)
             answers[key].add(str(sending.result().json))
-    assert {first, second}.isdisjoint(workers_of(servers))
+    assert {first, second}.isdisjoint(children_of(servers.process))
     assert {len(given) for given in answers.values()} == {1}
     with app.app_context():
         assert sorted(db.session.scalars(select(Post.text))) == sorted(keys.values())

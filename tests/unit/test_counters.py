@@ -19,7 +19,7 @@ from redis import Redis, RedisError
 
 from api.counters import Counters
 from config import ConfigError, read_settings
-from tests import databases
+from tests import databases, processes
 from tests.servers import free_port
 
 LONGEST_DELAY = 0.6
@@ -42,7 +42,7 @@ class OwnRedis:
     def start(self) -> None:
         options = {'port': self.port, 'bind': '127.0.0.1', 'save': '', 'daemonize': 'no', 'dir': self.folder}
         words = [word for name, value in options.items() for word in (f'--{name}', str(value))]
-        self.process = subprocess.Popen(['redis-server', *words], stdout=subprocess.DEVNULL)
+        self.process = processes.start(['redis-server', *words], stdout=subprocess.DEVNULL)
         assert until(self.answers), 'Redis does not start'
 
     def answers(self) -> bool:
@@ -52,8 +52,7 @@ class OwnRedis:
             return False
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        processes.kill(self.process)
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
