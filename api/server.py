@@ -7,6 +7,7 @@ docs/decisions/0002-web-server.md says why it is granian, and why with these opt
 import os
 import sys
 
+from api.process import STOP_TIMEOUT
 from config import ConfigError, Settings, read_settings
 
 # Those that wait for bodies to come and for answers to be taken; `api.edge.turns` lets web_threads of all work.
@@ -24,8 +25,7 @@ def command(settings: Settings) -> list[str]:
         '--blocking-threads': settings.web_threads + THREADS_FOR_SLOW_CLIENTS,
         # Longer than a worker takes to start, on a busy machine, too: at a reload the old one serves until then.
         '--respawn-interval': 12,
-        # What clients that stall may hold up a stop.
-        '--workers-kill-timeout': 30 if settings.production else 3,
+        '--workers-kill-timeout': STOP_TIMEOUT if settings.production else 3,
         # It warns of so many threads; what is wrong it calls an error.
         '--log-level': 'error',
     }

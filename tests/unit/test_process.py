@@ -1,14 +1,64 @@
-import signal
-from types import SimpleNamespace
+"""Web processes that lost their parent. `tests/contract/test_operation.py` does the same with a real server."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from tests import processes
+from tests.servers import ROOT
+
+# Stands for the application: `main.app`.
+MAIN = """
+import signal, threading
+
+app = threading.Event()
+signal.signal(signal.SIGTERM, {handler})
+"""
+# A parent that is killed once its child serves. Like granian's, the child is one of multiprocessing; unlike granian's,
+# it is not forked, so that its coverage is measured.
+PARENT = """
+import multiprocessing, os, signal
 from api import process
 
+def serve(serving):
+    process.STOP_TIMEOUT = {timeout}
+    app = process.application()
+    serving.set()
+    app.wait()
+    print('stopped', 'with an alarm' * (signal.alarm(0) > 0))
 
-def test_a_process_that_starts_can_be_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    handled: list[tuple[object, ...]] = []
-    monkeypatch.setattr(process.signal, 'signal', lambda *what: handled.append(what))
-    monkeypatch.setattr(process, 'import_module', lambda name: SimpleNamespace(app=f'{name}.app'))
-    assert process.application() == 'main.app'
-    assert handled == [(signal.SIGTERM, signal.SIG_DFL)]
+if __name__ == '__main__':
+    context = multiprocessing.get_context('spawn')
+    serving = context.Event()
+    context.Process(target=serve, args=(serving,)).start()
+    serving.wait()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ('handler', 'timeout', 'printed'),
+    [
+        ('lambda *_: app.set()', 3600, 'stopped with an alarm\n'),
+        ('signal.SIG_IGN', 1, ''),
+    ],
+    ids=['it stops', 'it does not stop'],
+)
+def test_process_without_parent_ends(tmp_path: Path, handler: str, timeout: int, printed: str) -> None:
+    (tmp_path / 'main.py').write_text(MAIN.format(handler=handler))
+    (tmp_path / 'parent.py').write_text(PARENT.format(timeout=timeout))
+    parent = processes.start(
+        [sys.executable, str(tmp_path / 'parent.py')],
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # Read until the child, which has the other end too, has ended.
+        output, _ = parent.communicate(timeout=processes.WAIT_TIMEOUT)
+    finally:
+        processes.kill(parent)
+    assert output == printed
