@@ -43,10 +43,11 @@ from tests.routes.rows import add_follows, add_likes, add_posts, add_users, log_
 from tests.servers import ROOT, Server
 
 STEP = 3
+STEP_OF_A_WORKER = 50
 KINDS = ('posts', 'likes', 'fans', 'replies', 'followers', 'following')
 # What one step asks of the database, however much there is; the first with all that a request does.
 MOST_STATEMENTS, MOST_ROWS = 40, 15 + 20 * STEP
-LEAVERS, REQUESTS = 8, 60
+LEAVERS, REQUESTS = 8, 40
 SECONDS = 60
 WORKER = ('-m', 'api.worker')
 # A worker that does something else, too, whenever it has done a part of a step.
@@ -55,6 +56,7 @@ import os, signal, time
 from api.actions import leaving
 from api.worker import main
 
+leaving.STEP = {2}
 part = leaving.{0}
 
 def then(*arguments, **named):
@@ -70,6 +72,12 @@ main()
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaving, 'STEP', STEP)
+
+
+@pytest.fixture
+def steps_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps as large as those of WORKER_THAT."""
+    monkeypatch.setattr(leaving, 'STEP', STEP_OF_A_WORKER)
 
 
 def leave(client: Client, password: str = PASSWORD, id: int | None = None) -> Any:
@@ -388,36 +396,41 @@ def working(app: Flask, program: Sequence[str] = WORKER) -> Iterator[subprocess.
         processes.kill(process)
 
 
+def worker_that(part: str, then: str) -> Sequence[str]:
+    """Return a program for `working`."""
+    return ['-c', WORKER_THAT.format(part, then, STEP_OF_A_WORKER)]
+
+
 def end_leases(app: Flask) -> None:
     with app.app_context():
         db.session.execute(update(Message).where(Message.due_at.is_not(None)).values(due_at=utcnow()))
         db.session.commit()
 
 
-@pytest.mark.process
+@pytest.mark.usefixtures('steps_of_a_worker')
 def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
-    make_posts(app, ana.id, 5_000)
+    make_posts(app, ana.id, 10 * leaving.STEP)
     assert ben.put(f'/api/me/following/{ana.id}').status_code == 204
     assert leave(ana).status_code == 204
     lefts = [posts_left(app, ana.id)]
-    assert lefts == [5_000 - leaving.STEP]
+    assert lefts == [9 * leaving.STEP]
     for _ in range(2):
-        with working(app, ['-c', WORKER_THAT.format('erase_posts', 'time.sleep(0.2)')]):
+        with working(app, worker_that('erase_posts', 'time.sleep(0.2)')):
             wait_until(lambda: posts_left(app, ana.id) < lefts[-1])
         assert wrong_counters(app) == 0
         lefts.append(posts_left(app, ana.id))
         assert count_rows(app)['outbox'] == 1
         end_leases(app)
     assert lefts[-1] > 0
-    with working(app):
-        wait_until(lambda: not is_there(app, ana.id))
+    deliver_all(app)
+    assert not is_there(app, ana.id)
     assert wrong_counters(app) == 0
     rows = count_rows(app)
     assert (rows['users'], rows['posts'], rows['post_versions'], rows['follows'], rows['outbox']) == (1, 0, 0, 0, 0)
 
 
-@pytest.mark.process
+@pytest.mark.usefixtures('steps_of_a_worker')
 @pytest.mark.parametrize('what', ['take_likes', 'erase_posts', 'erase_user'])
 def test_one_that_is_killed_within_a_step_did_nothing_of_it(app: Flask, login: Any, what: str) -> None:
     ana, ben = login('ana'), login('ben')
@@ -425,7 +438,7 @@ def test_one_that_is_killed_within_a_step_did_nothing_of_it(app: Flask, login: A
     assert leave(ana).status_code == 204
     add_likes(app, [(ben.id, post) for post in own_posts(app, ana.id)])
     before = count_rows(app)
-    with working(app, ['-c', WORKER_THAT.format(what, 'os.kill(os.getpid(), signal.SIGKILL)')]) as worker:
+    with working(app, worker_that(what, 'os.kill(os.getpid(), signal.SIGKILL)')) as worker:
         assert worker.wait(SECONDS) == -signal.SIGKILL
     assert count_rows(app) == before
     assert wrong_counters(app) == 0

@@ -17,58 +17,63 @@ from api.extensions import db
 from api.models import KeptAnswer, Post
 from config import Settings
 from tests.contract.test_concurrency import at_once
-from tests.processes import children_of
+from tests.processes import WAIT_TIMEOUT, children_of
 from tests.servers import Answer, Server, serving
 
-ROUNDS = 200
-KEYS = 200
+ROUNDS = 80
+KEYS = 80
 SENT_AT_ONCE = 3
 
 
+@pytest.fixture(scope='module')
+def running_servers(migrated_app: Flask, settings: Settings) -> Iterator[Server]:
+    with serving(settings.database_url, WEB_WORKERS='2') as server:
+        yield server
+
+
+@pytest.fixture
+def servers(app: Flask, running_servers: Server) -> Server:
+    """A server of two processes, on the database of `app`."""
+    return running_servers
+
+
 @pytest.mark.parametrize('method', ['PUT', 'PATCH'])
-def test_of_two_writers_with_the_same_tag_exactly_one_succeeds(server: Server, login: Any, method: str) -> None:
+def test_of_two_writers_with_the_same_tag_exactly_one_succeeds(servers: Server, login: Any, method: str) -> None:
     ana = login('ana')
     bearer = {'Authorization': f'Bearer {ana.token}'}
     url = f'/api/users/{ana.id}'
     media_type = {'PUT': 'application/json', 'PATCH': 'application/merge-patch+json'}[method]
     for round in range(ROUNDS // 2):
-        tag = server.ask('GET', url, **bearer).headers['etag']
+        tag = servers.ask('GET', url, **bearer).headers['etag']
         texts = [f'{round} {name}' for name in ('left', 'right')]
         write = {**bearer, 'If-Match': tag, 'Content-Type': media_type}
         answers = at_once(
-            [lambda text=text, write=write: server.ask(method, url, {'about_me': text}, **write) for text in texts]
+            [lambda text=text, write=write: servers.ask(method, url, {'about_me': text}, **write) for text in texts]
         )
         assert sorted(answer.status for answer in answers) == [200, 412]
         (written,) = [text for text, answer in zip(texts, answers, strict=True) if answer.status == 200]
-        assert server.ask('GET', url, **bearer).json['about_me'] == written
+        assert servers.ask('GET', url, **bearer).json['about_me'] == written
 
 
-def test_of_two_who_delete_and_change_a_post_with_the_same_tag_one_succeeds(server: Server, login: Any) -> None:
+def test_of_two_who_delete_and_change_a_post_with_the_same_tag_one_succeeds(servers: Server, login: Any) -> None:
     ana = login('ana')
     bearer = {'Authorization': f'Bearer {ana.token}'}
     for _ in range(20):
         url = f'/api/posts/{ana.post("/api/posts", json={"text": "hello"}).json["id"]}'
-        write = {**bearer, 'If-Match': server.ask('GET', url, **bearer).headers['etag']}
+        write = {**bearer, 'If-Match': servers.ask('GET', url, **bearer).headers['etag']}
         deleted, changed = at_once(
             [
-                lambda url=url, write=write: server.ask('DELETE', url, **write),
-                lambda url=url, write=write: server.ask('PUT', url, {'text': 'changed'}, **write),
+                lambda url=url, write=write: servers.ask('DELETE', url, **write),
+                lambda url=url, write=write: servers.ask('PUT', url, {'text': 'changed'}, **write),
             ]
         )
         assert (deleted.status, changed.status) in [(204, 404), (204, 412), (412, 200)]
 
 
-@pytest.fixture
-def servers(processes: None, app: Flask, settings: Settings) -> Iterator[Server]:
-    """A server of two processes."""
-    with serving(settings.database_url, WEB_WORKERS='2') as server:
-        yield server
-
-
 def persist(server: Server, token: str, key: str, text: str) -> Answer:
     """Sends the same until it is answered for good."""
     headers = {'Authorization': f'Bearer {token}', 'Idempotency-Key': key}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while time.monotonic() < deadline:
         try:
             answer = server.ask('POST', '/api/posts', {'text': text}, **headers)
