@@ -170,7 +170,7 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
 
 @pytest.fixture(scope='session')
-def running_server(processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
+def running_server(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
     with serving(settings.database_url) as server:
         yield server
 

@@ -1,6 +1,6 @@
 """Mark the tests that start processes, and keep all others from starting any.
 
-A fixture that starts a server, a worker, a browser or another program requests the fixture `processes`. A test that
+A fixture that starts a server, a worker, a browser or another program requests the fixture `starts_processes`. A test that
 uses such a fixture gets the marker `process`, with which `make test` leaves it out. A test that starts a program
 itself carries the marker itself; without it the start fails.
 """
@@ -16,14 +16,14 @@ MARKER = 'process'
 
 
 @pytest.fixture(scope='session')
-def processes() -> None:
+def starts_processes() -> None:
     """Tell that the fixture which requests this one starts a process."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if 'processes' in getattr(item, 'fixturenames', ()):
+        if 'starts_processes' in getattr(item, 'fixturenames', ()):
             item.add_marker(MARKER)
 
 

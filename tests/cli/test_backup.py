@@ -26,7 +26,7 @@ SEED = ['seed', '--users', '40', '--follows', '200', '--posts', '300', '--likes'
 
 
 @pytest.fixture
-def flask(processes: None, app: Flask) -> Callable[..., Result]:
+def flask(starts_processes: None, app: Flask) -> Callable[..., Result]:
     if is_on_postgresql(app) and not shutil.which('pg_dump'):
         databases.skip_unless_required('postgresql', 'pg_dump is not installed')
     return lambda *arguments: app.test_cli_runner().invoke(args=[str(argument) for argument in arguments])

@@ -61,7 +61,7 @@ def url(server: Server) -> str:
 
 
 @pytest.fixture
-def browser(processes: None) -> Iterator[Browser]:
+def browser(starts_processes: None) -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         databases.skip_unless_required('browser', 'none of ' + ', '.join(BROWSERS))

@@ -109,7 +109,7 @@ class Wire:
 
 
 @pytest.fixture(scope='module')
-def wire(processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Wire]:
+def wire(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Wire]:
     """Of a server that nobody else asks, so that its limits are there for these tests."""
     with serving(settings.database_url, RATELIMIT_ENABLED='true') as server:
         yield Wire(server)

@@ -407,6 +407,7 @@ def end_leases(app: Flask) -> None:
         db.session.commit()
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures('steps_of_a_worker')
 def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
@@ -430,6 +431,7 @@ def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     assert (rows['users'], rows['posts'], rows['post_versions'], rows['follows'], rows['outbox']) == (1, 0, 0, 0, 0)
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures('steps_of_a_worker')
 @pytest.mark.parametrize('what', ['take_likes', 'erase_posts', 'erase_user'])
 def test_one_that_is_killed_within_a_step_did_nothing_of_it(app: Flask, login: Any, what: str) -> None:

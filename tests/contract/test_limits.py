@@ -458,7 +458,7 @@ def silent() -> Iterator[None]:
 
 
 @pytest.fixture(scope='module')
-def running_redis(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+def running_redis(starts_processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     with own_redis(tmp_path_factory.mktemp('redis')) as redis:
         yield redis
 

@@ -163,6 +163,7 @@ def test_bodies_that_come_slowly_keep_nobody_waiting(server: Server, login: Call
         assert [connection.recv(12) for connection in slow] == [b'HTTP/1.1 201'] * len(slow)
 
 
+@pytest.mark.process
 def test_a_process_that_is_told_to_stop_while_it_starts_ends_at_once(settings: Settings, tmp_path: Path) -> None:
     # While the test waits, this application does not finish starting, and granian does not kill its process.
     (tmp_path / 'main.py').write_text("import time; open('started', 'w').close(); time.sleep(3600)")
@@ -176,6 +177,7 @@ def test_a_process_that_is_told_to_stop_while_it_starts_ends_at_once(settings: S
         processes.kill(process)
 
 
+@pytest.mark.process
 def test_web_processes_end_after_their_parent_is_killed(settings: Settings) -> None:
     with serving(settings.database_url, stdout=subprocess.PIPE, WEB_WORKERS='2') as server:
         killed, _ = children_of(server.process)

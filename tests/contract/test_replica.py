@@ -81,7 +81,7 @@ def until(happens: Callable[[], Any], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope='module')
-def servers(processes: None) -> Iterator[tuple[Cluster, Cluster]]:
+def servers(starts_processes: None) -> Iterator[tuple[Cluster, Cluster]]:
     with replication() as servers:
         databases.upgrade(servers[0].url('postgres'))
         yield servers
@@ -219,6 +219,7 @@ def test_a_replica_that_is_none_is_not_read(pair):
     assert not promoted.is_near()
 
 
+@pytest.mark.process
 def test_it_dies_and_comes_back_and_no_request_fails(pair):
     """A real server under load; the replica is killed in the middle of it and started again."""
     ben = pair.user('ben')

@@ -115,7 +115,7 @@ def exact(app: Flask) -> Iterator[None]:
 
 
 @pytest.fixture(scope='module')
-def wide_server(processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
+def wide_server(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
     """A server that has a thread, and so a transaction, for each of ours."""
     with serving(settings.database_url, WEB_THREADS=str(THREADS)) as server:
         yield server

@@ -169,6 +169,7 @@ def kill_at(number: int, worker: Worker, mail_server: MailServer) -> Callable[[]
     return answer
 
 
+@pytest.mark.process
 def test_killed_worker_loses_no_mail_and_idle_one_stops(
     app: Flask, settings: Settings, mail_server: MailServer
 ) -> None:

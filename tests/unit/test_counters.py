@@ -100,7 +100,7 @@ def until(true: Callable[[], bool], seconds: float = SECONDS_TO_RETURN) -> bool:
 
 
 @pytest.fixture(scope='module')
-def running_redis(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+def running_redis(starts_processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     with own_redis(tmp_path_factory.mktemp('redis')) as redis:
         yield redis
 

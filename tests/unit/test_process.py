@@ -39,6 +39,7 @@ if __name__ == '__main__':
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ('handler', 'timeout', 'printed'),
     [
