@@ -21,11 +21,11 @@ from api.counters import Counters
 from config import ConfigError, read_settings
 from tests import databases, processes
 from tests.servers import free_port
+from tests.sockets import Trace, Tracer
 
-LONGEST_DELAY = 0.6
-NO_DELAY = 0.2
-SECONDS_OF_AN_OUTAGE = 2.7  # in which it is looked twice whether Redis is back
-SECONDS_TO_RETURN = 5
+LONGEST_WAIT = 0.25
+SECONDS_UNTIL_RETRY = 1
+SECONDS_TO_RETURN = 30
 AT_ONCE = 8
 
 
@@ -116,16 +116,34 @@ def counters(request: pytest.FixtureRequest) -> Counters:
     return Counters('memory://' if request.param == 'memory' else request.getfixturevalue('redis').uri)
 
 
-def timed(counters: Counters, key: str) -> tuple[int, float]:
-    """What is counted, and how many seconds that took."""
-    began = time.perf_counter()
-    times = counters.count(key, 60).times
-    return times, time.perf_counter() - began
+@pytest.fixture
+def tracer(monkeypatch: pytest.MonkeyPatch) -> Tracer:
+    return Tracer(monkeypatch)
 
 
-def longest(delays: list[float]) -> float:
-    """But for one, which may have been due to whatever else the machine does."""
-    return sorted(delays)[-2]
+def traced(tracer: Tracer, counters: Counters, key: str) -> tuple[int, Trace]:
+    """What is counted, and what Redis was asked for it."""
+    with tracer.trace() as trace:
+        return counters.count(key, 60).times, trace
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The seconds that threads wanted to pause before they tried Redis again; they pause for a moment only.
+
+    Afterwards all of these threads have ended.
+    """
+    before = set(threading.enumerate())
+    seconds: list[float] = []
+
+    def pause(duration: float) -> None:
+        seconds.append(duration)
+        time.sleep(0.02)
+
+    monkeypatch.setattr('api.counters.sleep', pause)
+    yield seconds
+    assert set(seconds) <= {SECONDS_UNTIL_RETRY}
+    assert until(lambda: set(threading.enumerate()) <= before)
 
 
 def is_shared(counters: Counters, redis: OwnRedis) -> bool:
@@ -135,17 +153,63 @@ def is_shared(counters: Counters, redis: OwnRedis) -> bool:
     return any(key in there for there in redis.all_keys())
 
 
-def test_each_key_is_counted_from_one_and_its_window_ends_when_it_says(counters: Counters) -> None:
+class MemoryClock:
+    """The clock of what is counted in memory, which stands still until it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.seconds = 1_000.0
+        monkeypatch.setattr('api.counters.monotonic', self.now)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def move(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class RedisClock:
+    """The clock of a Redis: it is moved by making all windows shorter."""
+
+    def __init__(self, redis: OwnRedis):
+        self.client = redis.client
+
+    def now(self) -> float:
+        seconds, microseconds = self.client.time()
+        return seconds + microseconds / 1e6
+
+    def move(self, seconds: float) -> None:
+        for key in self.client.scan_iter():
+            self.client.pexpire(key, self.client.pttl(key) - round(seconds * 1000))
+
+
+@pytest.fixture
+def clock(request: pytest.FixtureRequest, counters: Counters) -> MemoryClock | RedisClock:
+    """The clock that `counters` go by."""
+    if counters._shared is None:
+        return MemoryClock(request.getfixturevalue('monkeypatch'))
+    return RedisClock(request.getfixturevalue('redis'))
+
+
+def test_each_key_is_counted_from_one_and_its_window_ends_when_it_says(
+    counters: Counters, clock: MemoryClock | RedisClock
+) -> None:
+    began = clock.now()
     counted = [counters.count(key, 60) for key in ('ana', 'ana', 'ben', 'ana')]
     assert [count.times for count in counted] == [1, 2, 1, 3]
+    clock.move(10)
+    later = counters.count('ana', 60).seconds
+    passed = clock.now() - began
     for count in counted:
-        assert 59 < count.seconds <= 60
+        assert 60 - passed - 0.001 <= count.seconds <= 60
+    assert 50 - passed - 0.001 <= later <= 50
 
 
-def test_a_window_ends_and_the_next_begins_with_one(counters: Counters) -> None:
-    assert [counters.count('ana', 1).times for _ in range(3)] == [1, 2, 3]
-    time.sleep(1.1)
-    assert [counters.count('ana', 1).times for _ in range(2)] == [1, 2]
+def test_a_window_ends_and_the_next_begins_with_one(counters: Counters, clock: MemoryClock | RedisClock) -> None:
+    counted = [counters.count('ana', 60) for _ in range(3)]
+    assert [count.times for count in counted] == [1, 2, 3]
+    assert 0 < counted[-1].seconds <= 60
+    clock.move(60)
+    assert [counters.count('ana', 60).times for _ in range(2)] == [1, 2]
 
 
 def test_a_window_is_not_made_longer_by_what_happens_within(redis: OwnRedis) -> None:
@@ -179,41 +243,40 @@ def test_of_many_at_the_same_moment_each_is_counted_once(counters: Counters) -> 
 
 
 def test_memory_is_given_back_when_windows_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    counters = Counters('memory://')
+    counters, clock = Counters('memory://'), MemoryClock(monkeypatch)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(5_000):
             counters.count(f'guest{number}', 60)
         used = tracemalloc.get_traced_memory()[0] - before
-        later = time.monotonic() + 3600
-        monkeypatch.setattr('api.counters.monotonic', lambda: later)
-
-        def is_given_back() -> bool:
-            counters.count('ana', 60)
-            return tracemalloc.get_traced_memory()[0] - before < used / 2
-
-        assert until(is_given_back)
+        clock.move(3600)
+        counters.count('ana', 60)
+        assert tracemalloc.get_traced_memory()[0] - before < used / 2
     finally:
         tracemalloc.stop()
 
 
-def test_many_keys_in_memory_do_not_make_counting_slow() -> None:
-    """A thousand clients more or less: nobody goes through all of them again and again."""
-    counters = Counters('memory://')
+def test_many_keys_in_memory_do_not_make_counting_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are iterated over at most once in 50 seconds, and never by a thread."""
+    counters, clock, threads = Counters('memory://'), MemoryClock(monkeypatch), threading.active_count()
 
     def cost() -> float:
-        began = time.process_time()
-        for _ in range(20):
+        """The CPU time of the cheapest of five times ten seconds."""
+        return min(cost_of_ten_seconds() for _ in range(5))
+
+    def cost_of_ten_seconds() -> float:
+        began = time.thread_time()
+        for _ in range(200):
             counters.count('ana', 600)
-            time.sleep(0.015)
-        return time.process_time() - began
+            clock.move(0.05)
+        return time.thread_time() - began
 
     few = cost()
     for number in range(30_000):
         counters.count(f'guest{number}', 600)
-    time.sleep(0.1)
-    assert cost() < 3 * few + 0.02
+    assert cost() < 3 * few
+    assert threading.active_count() == threads
 
 
 OUTAGES = {
@@ -238,17 +301,21 @@ def silent() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures('silent')
-def test_while_redis_is_away_each_process_counts_twice_and_waits_once(redis: OwnRedis, outage: Outage) -> None:
+def test_while_redis_is_away_each_process_counts_twice_and_waits_once(
+    redis: OwnRedis, outage: Outage, tracer: Tracer
+) -> None:
     goes_away, comes_back = outage
     one, other = Counters(redis.uri), Counters(redis.uri)
-    assert (timed(one, 'ana')[0], timed(other, 'ana')[0]) == (1, 2)
+    assert [each.count('ana', 60).times for each in (one, other)] == [1, 2]
     goes_away(redis)
     try:
         for each in (one, other):
-            counted = [timed(each, 'ben') for _ in range(20)]
+            counted = [traced(tracer, each, 'ben') for _ in range(20)]
             assert [times for times, _ in counted] == list(range(2, 42, 2))
-            assert max(seconds for _, seconds in counted) <= LONGEST_DELAY
-            assert sum(seconds for _, seconds in counted) <= LONGEST_DELAY
+            (_, first), *others = counted
+            assert first.requests
+            assert sum(first.waits) <= LONGEST_WAIT
+            assert not any(trace.requests or trace.waits for _, trace in others)
     finally:
         comes_back(redis)
     assert until(lambda: is_shared(one, redis) and is_shared(other, redis))
@@ -256,15 +323,22 @@ def test_while_redis_is_away_each_process_counts_twice_and_waits_once(redis: Own
 
 
 @pytest.mark.usefixtures('silent')
-def test_who_is_under_way_when_redis_freezes_waits_once(redis: OwnRedis) -> None:
+def test_who_is_under_way_when_redis_freezes_waits_once(redis: OwnRedis, tracer: Tracer) -> None:
     counters = Counters(redis.uri)
     counters.count('ana', 60)
     redis.freeze()
     try:
+        barrier = threading.Barrier(AT_ONCE)
+
+        def count(_: int) -> Trace:
+            barrier.wait()
+            return traced(tracer, counters, 'ana')[1]
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            waited = list(pool.map(lambda _: timed(counters, 'ana')[1], range(AT_ONCE)))
-            assert max(waited) <= LONGEST_DELAY
-            assert max(pool.map(lambda _: timed(counters, 'ana')[1], range(AT_ONCE))) <= NO_DELAY
+            traces = list(pool.map(count, range(AT_ONCE)))
+            assert any(trace.waits for trace in traces)
+            assert max(sum(trace.waits) for trace in traces) <= LONGEST_WAIT
+            assert not any(trace.requests or trace.waits for trace in pool.map(count, range(AT_ONCE)))
     finally:
         redis.thaw()
     assert until(lambda: is_shared(counters, redis))
@@ -272,15 +346,16 @@ def test_who_is_under_way_when_redis_freezes_waits_once(redis: OwnRedis) -> None
 
 @pytest.mark.usefixtures('silent')
 @pytest.mark.parametrize('away', ['killed', 'frozen'])
-def test_redis_may_be_away_when_the_process_starts(redis: OwnRedis, away: str) -> None:
+def test_redis_may_be_away_when_the_process_starts(redis: OwnRedis, away: str, tracer: Tracer) -> None:
     goes_away, comes_back = OUTAGES[away]
     goes_away(redis)
     try:
         counters = Counters(redis.uri)
-        first, second = timed(counters, 'ana'), timed(counters, 'ana')
-        assert (first[0], second[0]) == (2, 4)
-        assert first[1] <= LONGEST_DELAY
-        assert second[1] <= NO_DELAY
+        (times, first), (times_later, second) = (traced(tracer, counters, 'ana') for _ in range(2))
+        assert (times, times_later) == (2, 4)
+        assert first.requests
+        assert sum(first.waits) <= LONGEST_WAIT
+        assert (second.requests, second.waits) == (0, [])
     finally:
         comes_back(redis)
     assert until(lambda: is_shared(counters, redis))
@@ -302,13 +377,13 @@ def taking_no_connections() -> Iterator[int]:
 
 
 @pytest.mark.usefixtures('silent')
-def test_a_redis_that_takes_no_connections_is_waited_for_once() -> None:
+def test_a_redis_that_takes_no_connections_is_waited_for_once(tracer: Tracer) -> None:
     with taking_no_connections() as port:
         counters = Counters(f'redis://127.0.0.1:{port}/0')
-        counted = [timed(counters, 'ana') for _ in range(3)]
+        counted = [traced(tracer, counters, 'ana') for _ in range(3)]
+        counters._away = False  # ends the thread that watches it
     assert [times for times, _ in counted] == [2, 4, 6]
-    assert 0.2 <= counted[0][1] <= LONGEST_DELAY
-    assert max(seconds for _, seconds in counted[1:]) <= NO_DELAY
+    assert [(trace.requests, trace.waits) for _, trace in counted] == [(1, [LONGEST_WAIT]), (0, []), (0, [])]
 
 
 @pytest.mark.usefixtures('silent')
@@ -336,24 +411,27 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_outage_is_logged_once_and_nobody_waits_until_it_ends(
-    redis: OwnRedis, outage: Outage, noted: list[str]
+    redis: OwnRedis, outage: Outage, noted: list[str], tracer: Tracer, pauses: list[float]
 ) -> None:
     goes_away, comes_back = outage
     counters = Counters(redis.uri)
     counters.count('ana', 60)
+    traces: list[Trace] = []
+    before = set(threading.enumerate())
     goes_away(redis)
     try:
         counters.count('ana', 60)
-        waited = []
-        deadline = time.monotonic() + SECONDS_OF_AN_OUTAGE
-        while time.monotonic() < deadline:
-            waited.append(timed(counters, 'ana')[1])
-            time.sleep(0.01)
+
+        def was_tried_twice() -> bool:
+            traces.append(traced(tracer, counters, 'ana')[1])
+            return len(pauses) >= 3
+
+        assert until(was_tried_twice)
     finally:
         comes_back(redis)
-    assert longest(waited) <= NO_DELAY
+    assert not any(trace.requests or trace.waits for trace in traces)
     assert until(lambda: is_shared(counters, redis))
-    time.sleep(0.1)
+    assert until(lambda: set(threading.enumerate()) <= before)
     assert noted == ['error', 'warning']
 
 
