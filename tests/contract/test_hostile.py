@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from contextlib import contextmanager
 from io import BytesIO
 
 import pytest
@@ -68,6 +69,14 @@ def send_body(request, ana, send):
 
     send_one.fields = FIELDS if method == 'POST' else FIELDS[:3]
     return send_one
+
+
+@contextmanager
+def cpu_below(seconds):
+    """Fail if this thread spends more CPU time in the block, of which a busy machine needs hardly more."""
+    began = time.thread_time()
+    yield
+    assert time.thread_time() - began < seconds
 
 
 def registration(**members):
@@ -165,9 +174,8 @@ def test_null_is_refused_where_it_means_nothing(send_body):
     ],
 )
 def test_a_body_that_cannot_be_meant_is_refused_quickly(send_body, data):
-    begin = time.perf_counter()
-    assert send_body(data).status_code == 400
-    assert time.perf_counter() - begin < 2
+    with cpu_below(0.5):
+        assert send_body(data).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -304,9 +312,8 @@ def test_positions_that_were_never_given_out_are_refused(ana, send, value):
 
 def test_a_page_that_is_nearly_a_number_is_read_quickly(ana):
     for value in ('0' * 10_000 + 'x', ' ' * 10_000 + 'x', '1' * 10_000 + 'x', '1' + ' ' * 10_000 + 'x'):
-        begin = time.perf_counter()
-        assert ana.get('/api/users', query_string={'page': value}).status_code == 200
-        assert time.perf_counter() - begin < 0.3, value[:2]
+        with cpu_below(0.3):
+            assert ana.get('/api/users', query_string={'page': value}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -485,10 +492,9 @@ def test_no_odd_value_is_taken_in_a_post(send_post, text):
     'data', [b'[' * 50_000, b'{"text":' * 5_000, b'{"text": "' + b'a' * 60_000 + b'"}', b'', b'null']
 )
 def test_no_odd_body_is_taken_as_a_post(send_post, data):
-    begin = time.perf_counter()
-    assert send_post(data).status_code == 400
-    assert send_post(data, 'text/plain').status_code == 415
-    assert time.perf_counter() - begin < 2
+    with cpu_below(0.5):
+        assert send_post(data).status_code == 400
+        assert send_post(data, 'text/plain').status_code == 415
 
 
 @pytest.mark.parametrize('name', ['id', '__proto__', '__class__', 'actor', 'author_id', 'liked', 'self', '', '\0'])
