@@ -1,6 +1,7 @@
 """The migrations make what the models say, step by step, down again, and however many processes run them at once."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -350,13 +352,30 @@ def test_something_to_migrate(flask_db, engine, copied):
     succeed(flask_db('check'))
 
 
-@pytest.mark.process
+@pytest.fixture(scope='module')
+def upgrade_at_once() -> Iterator[Callable[[str], list[list[Any]]]]:
+    """`upgrade_at_once(url)`: exit code and output of each of four processes that upgrade a database."""
+    command = [sys.executable, '-m', 'tests.upgrades', '4']
+    environment = os.environ | {'ENVIRONMENT': 'development'}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def upgrade(url: str) -> list[list[Any]]:
+            process.stdin.write(f'{url}\n')
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield upgrade
+
+
 @pytest.mark.parametrize('before', [[], [['upgrade'], ['downgrade']]], ids=['empty', 'one behind'])
-def test_four_processes_at_once(flask_db, url, before):
+def test_four_processes_at_once(flask_db, url, upgrade_at_once, before):
     for arguments in before:
         succeed(flask_db(*arguments))
-    answers = [finish(process) for process in [start(url, 'upgrade') for _ in range(4)]]
-    assert [code for code, *_ in answers] == [0] * 4, answers
+    results = upgrade_at_once(url)
+    assert [code for code, _ in results] == [0] * 4, results
     succeed(flask_db('check'))
 
 
