@@ -1,19 +1,23 @@
 """`flask seed`: as many as asked for, counted exactly, skewed, the same each time."""
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, make_url, select, text
 from sqlalchemy.orm import aliased
 
+from api.app import create_app
 from api.clock import utcnow
 from api.extensions import db
 from api.models import Follow, Like, Post, Total, User
 from api.schemas.users import NewUserSchema
+from config import Settings
 from tests import databases
 
 OPTIONS = {'users': 400, 'follows': 3_000, 'posts': 5_000, 'likes': 6_000}
@@ -21,19 +25,36 @@ OPTIONS = {'users': 400, 'follows': 3_000, 'posts': 5_000, 'likes': 6_000}
 
 @pytest.fixture
 def seed(app: Flask) -> Callable[..., Result]:
-    """Runs the command; what is not given is as in OPTIONS."""
-
-    def run(**options: int) -> Result:
-        options = OPTIONS | options
-        return app.test_cli_runner().invoke(args=['seed', *(f'--{name}={value}' for name, value in options.items())])
-
-    return run
+    return partial(run_seed, app)
 
 
 @pytest.fixture
 def seeded(seed: Callable[..., Result]) -> dict[str, str]:
     """What was printed: {'a normal user': 'ana1', ..., 'password': '...'}."""
     return printed(seed())
+
+
+class Sample(NamedTuple):
+    app: Flask
+    printed: dict[str, str]
+
+
+@pytest.fixture(scope='module')
+def sample(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    """A database of the same kind as `app` uses, seeded once with OPTIONS. Tests only read it."""
+    kind = make_url(settings.database_url).get_backend_name()
+    for url in databases.of_kind(kind, tmp_path_factory.mktemp('sample'), 'sample'):
+        app = create_app(replace(settings, database_url=url))
+        databases.migrate(app)
+        yield Sample(app, printed(run_seed(app)))
+        with app.app_context():
+            db.engine.dispose()
+
+
+def run_seed(app: Flask, **options: int) -> Result:
+    """Run the command with OPTIONS, some of them replaced."""
+    options = OPTIONS | options
+    return app.test_cli_runner().invoke(args=['seed', *(f'--{name}={value}' for name, value in options.items())])
 
 
 def printed(answer: Result) -> dict[str, str]:
@@ -118,14 +139,15 @@ def test_the_same_each_time(app, seed):
     assert everything() == first
 
 
-def test_hub_and_reader(app, seeded):
-    hub = user(app, seeded['followed by a quarter of all'])
-    reader = user(app, seeded['follows 399'])
+def test_hub_and_reader(sample):
+    app = sample.app
+    hub = user(app, sample.printed['followed by a quarter of all'])
+    reader = user(app, sample.printed['follows 399'])
     followers = rows(app, User.follower_count)
     assert hub.follower_count == followers[-1].follower_count >= 100
     assert reader.following_count == 399
     assert reader.post_count == 0
-    assert user(app, seeded['a normal user']).post_count > 0
+    assert user(app, sample.printed['a normal user']).post_count > 0
 
 
 def test_reader_follows_two_thousand(app, seed):
@@ -133,7 +155,8 @@ def test_reader_follows_two_thousand(app, seed):
     assert reader.following_count == 2_000
 
 
-def test_activity_and_popularity_follow_a_power_law(app, seeded):
+def test_activity_and_popularity_follow_a_power_law(sample):
+    app = sample.app
     for counter, of_the_first_tenth in (
         (User.post_count, 0.5),
         (User.follower_count, 0.25),
@@ -145,14 +168,16 @@ def test_activity_and_popularity_follow_a_power_law(app, seeded):
     assert rows(app, func.count(User.id).filter(User.post_count == 0))[0][0] >= 160
 
 
-def test_one_post_in_five_answers_an_earlier_one(app, seeded):
+def test_one_post_in_five_answers_an_earlier_one(sample):
+    app = sample.app
     replies = [row for row in rows(app, Post.id, Post.reply_to_id) if row.reply_to_id]
     assert 900 < len(replies) < 1_100
     assert all(row.reply_to_id < row.id for row in replies)
     assert sum(row.id - row.reply_to_id <= 10 for row in replies) > len(replies) / 2
 
 
-def test_likes_make_the_popular_more_popular(app, seeded):
+def test_likes_make_the_popular_more_popular(sample):
+    app = sample.app
     liked = [row.like_count for row in rows(app, Post.like_count)][::-1]
     assert liked[0] > 50
     assert sum(liked[:500]) > 3_000
@@ -161,17 +186,19 @@ def test_likes_make_the_popular_more_popular(app, seeded):
     assert likers > [200]
 
 
-def test_users_could_have_registered(app, seeded):
+def test_users_could_have_registered(sample):
+    app = sample.app
     users = rows(app, User.id, User.username, User.email, User.about_me, User.last_seen)
     for user in users:
         entry = {'username': user.username, 'email': user.email, 'about_me': user.about_me}
-        assert NewUserSchema().validate(entry | {'password': seeded['password']}) == {}
+        assert NewUserSchema().validate(entry | {'password': sample.printed['password']}) == {}
         assert user.email == f'{user.username}@example.com'
     assert {user.about_me is None for user in users} == {True, False}
     assert len({row.password_hash for row in rows(app, User.id, User.password_hash)}) == 1
 
 
-def test_texts(app, seeded):
+def test_texts(sample):
+    app = sample.app
     texts = [row.text for row in rows(app, Post.id, Post.text)]
     lengths = {len(text) for text in texts}
     assert min(lengths) == 1
@@ -181,7 +208,8 @@ def test_texts(app, seeded):
     assert len(set(texts)) > 1_000
 
 
-def test_times(app, seeded):
+def test_times(sample):
+    app = sample.app
     joined = dict(tuple(row) for row in rows(app, User.id, User.created_at))
     written = dict(tuple(row) for row in rows(app, Post.id, Post.created_at))
     assert all(written[row.post_id] <= row.created_at for row in rows(app, Like.post_id, Like.created_at))
@@ -242,7 +270,8 @@ def test_ids_go_on_after_the_last(app, seeded, make_user):
         assert db.session.execute(like).inserted_primary_key[0] > 6_000
 
 
-def test_the_planner_knows_how_much_there_is(app, seeded):
+def test_the_planner_knows_how_much_there_is(sample):
+    app = sample.app
     with app.app_context():
         if db.engine.dialect.name == 'postgresql':
             known = "SELECT reltuples FROM pg_class WHERE oid = 'posts'::regclass"
