@@ -1,7 +1,7 @@
 """Mark the tests that start processes, and keep all others from starting any.
 
-A fixture that starts a server, a worker, a browser or another program requests the fixture `starts_processes`. A test that
-uses such a fixture gets the marker `process`, with which `make test` leaves it out. A test that starts a program
+A fixture that starts a server, a worker, a browser or another program requests the fixture `starts_processes`. A test
+that uses such a fixture gets the marker `process`, with which `make test` leaves it out. A test that starts a program
 itself carries the marker itself; without it the start fails.
 """
 

@@ -58,7 +58,6 @@ def without_its_own_values(answer: Any) -> tuple[int, list[tuple[str, str]], byt
     return answer.status_code, headers, answer.data
 
 
-@pytest.mark.process
 @pytest.mark.parametrize('command', COMMANDS)
 @pytest.mark.parametrize('name', ['an', 'ana@example.com', ''])
 def test_a_name_that_nobody_has(run, login, app, command, name):
@@ -71,7 +70,6 @@ def test_a_name_that_nobody_has(run, login, app, command, name):
     assert ana.get('/api/me').status_code == 200
 
 
-@pytest.mark.process
 @pytest.mark.parametrize('command', COMMANDS)
 def test_no_name(run, command):
     answer = run(command)
@@ -79,7 +77,6 @@ def test_no_name(run, command):
     assert "Missing argument 'USERNAME'" in answer.output
 
 
-@pytest.mark.process
 def test_disabling_ends_everything_that_lets_in(app, run, login):
     ana, ben = login('ana'), login('ben')
     token = make_token(ana)
@@ -93,7 +90,6 @@ def test_disabling_ends_everything_that_lets_in(app, run, login):
     assert ben.get(f'/api/users/{ana.id}').status_code == 200
 
 
-@pytest.mark.process
 def test_a_disabled_user_is_refused_like_a_wrong_password(run, login, anonymous):
     login('ana')
     wrong = anonymous.ask_for_token('ana', 'not the password')
@@ -102,7 +98,6 @@ def test_a_disabled_user_is_refused_like_a_wrong_password(run, login, anonymous)
     assert wrong.status_code == 401
 
 
-@pytest.mark.process
 def test_a_disabled_user_gets_no_link(app, run, login, anonymous, monkeypatch):
     login('ana')
     run('disable', 'ana')
@@ -121,7 +116,6 @@ def deliver_all(app: Flask, monkeypatch: Any) -> list[str]:
     return recipients
 
 
-@pytest.mark.process
 def test_enabling_lets_in_again_but_not_with_what_has_ended(run, login):
     ana = login('ana')
     token = make_token(ana)
@@ -135,7 +129,6 @@ def test_enabling_lets_in_again_but_not_with_what_has_ended(run, login):
     assert status_of(ana, given.json['token']) == 200
 
 
-@pytest.mark.process
 def test_enabling_whom_nobody_disabled_changes_nothing(app, run, login):
     ana = login('ana')
     before = dump(app)
@@ -144,7 +137,6 @@ def test_enabling_whom_nobody_disabled_changes_nothing(app, run, login):
     assert ana.get('/api/me').status_code == 200
 
 
-@pytest.mark.process
 def test_who_is_leaving_cannot_be_let_in_again(app, run, login, monkeypatch):
     """Half of what they had is gone, and the worker goes on."""
     monkeypatch.setattr(leaving, 'STEP', STEP)
@@ -156,7 +148,6 @@ def test_who_is_leaving_cannot_be_let_in_again(app, run, login, monkeypatch):
     assert ana.ask_for_token('ana').status_code == 401
 
 
-@pytest.mark.process
 @pytest.mark.parametrize('says', ['', 'n\n', '\n', 'no\n'])
 def test_deleting_asks_first(app, run, login, says):
     ana = login('ana')
@@ -166,7 +157,6 @@ def test_deleting_asks_first(app, run, login, says):
     assert ana.get('/api/me').status_code == 200
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(('words', 'says'), [(['--yes'], ''), ([], 'y\n')])
 def test_deleting_erases_a_large_account(app, run, login, monkeypatch, words, says):
     monkeypatch.setattr(leaving, 'STEP', STEP)
@@ -187,7 +177,6 @@ def test_deleting_erases_a_large_account(app, run, login, monkeypatch, words, sa
         assert recount() == 0
 
 
-@pytest.mark.process
 def test_a_deletion_that_is_broken_off_is_the_workers(app, run, login, monkeypatch):
     """Else a closed half of an account would stay."""
     monkeypatch.setattr(leaving, 'STEP', STEP)
@@ -207,7 +196,6 @@ def test_a_deletion_that_is_broken_off_is_the_workers(app, run, login, monkeypat
     assert count(app, User) == 0
 
 
-@pytest.mark.process
 def test_resetting_ends_the_password_and_queues_a_mail(app, run, login, anonymous, monkeypatch):
     ana = login('ana')
     token = make_token(ana)
@@ -223,7 +211,6 @@ def test_resetting_ends_the_password_and_queues_a_mail(app, run, login, anonymou
     assert deliver_all(app, monkeypatch) == ['ana@example.com']
 
 
-@pytest.mark.process
 def test_tokens_are_listed_without_what_they_are(run, login):
     ana, ben = login('ana'), login('ben')
     token, others = make_token(ana, 'nightly'), make_token(ben, 'of ben')
@@ -236,7 +223,6 @@ def test_tokens_are_listed_without_what_they_are(run, login):
     assert not [each for each in (ana.token, ben.token, token, others) if each in answer.output]
 
 
-@pytest.mark.process
 def test_tokens_that_are_revoked(app, run, login):
     ana, ben = login('ana'), login('ben')
     token = make_token(ana)
@@ -248,7 +234,6 @@ def test_tokens_that_are_revoked(app, run, login):
     assert ana.ask_for_token('ana').status_code == 200
 
 
-@pytest.mark.process
 def test_an_expired_token_is_listed_with_its_end(app, run, login):
     login('ana')
     ended = utcnow() - timedelta(days=3)
@@ -258,7 +243,6 @@ def test_an_expired_token_is_listed_with_its_end(app, run, login):
     assert f'until {ended:%Y-%m-%d %H:%M}' in run('tokens', 'ana').output
 
 
-@pytest.mark.process
 def test_nobody_has_a_token(run, login, app):
     login('ana')
     run('tokens', 'ana', '--revoke')

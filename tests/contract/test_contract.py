@@ -43,7 +43,6 @@ def test_nothing_is_declared_that_breaks_nobody() -> None:
     assert check().outdated == []
 
 
-@pytest.mark.process
 def test_the_command_fails_until_breaks_are_declared(docs: Path) -> None:
     undeclared = run()
     assert undeclared.exit_code == 1
@@ -57,7 +56,6 @@ def test_the_command_fails_until_breaks_are_declared(docs: Path) -> None:
     assert outdated.output.startswith('outdated    GET /a: Gone.\nError: ')
 
 
-@pytest.mark.process
 def test_a_release_is_what_is_compared_with_from_then_on(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Gone.\n')
     monkeypatch.setattr('api.cli.contract.utcnow', lambda: datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
