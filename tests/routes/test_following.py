@@ -238,6 +238,8 @@ def test_links_keep_the_name(ana):
 
 
 def test_users_have_a_link_to_their_posts(ana, bea):
-    for user in named(ana, '')['items']:
+    users = named(ana, '')['items']
+    assert users
+    for user in users:
         assert user['_links']['posts'] == f'/api/users/{user["id"]}/posts'
         assert ana.get(user['_links']['posts']).status_code == 200
