@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -69,6 +70,29 @@ def dump(app: Flask) -> str:
         read = (connection.exec_driver_sql(f'SELECT * FROM {table.name}') for table in db.metadata.sorted_tables)
         rows = [tuple(row) for result in read for row in result]
     return '\n'.join(str([value.hex() if isinstance(value, bytes) else value for value in row]) for row in rows)
+
+
+def rows_of(app: Flask) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows, by the name of their table, as the driver gives them."""
+    with app.app_context():
+        connection = db.session.connection()
+        return {
+            table.name: [tuple(row) for row in connection.exec_driver_sql(f'SELECT * FROM {table.name}')]
+            for table in db.metadata.sorted_tables
+        }
+
+
+def restore(app: Flask, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Put rows of `rows_of` into a database that is empty but for its totals."""
+    with app.app_context():
+        connection = db.session.connection()
+        placeholder = '?' if db.engine.dialect.name == 'sqlite' else '%s'
+        connection.exec_driver_sql('DELETE FROM totals')
+        for name, values in rows.items():
+            if values:
+                placeholders = ', '.join([placeholder] * len(values[0]))
+                connection.exec_driver_sql(f'INSERT INTO {name} VALUES ({placeholders})', values)
+        db.session.commit()
 
 
 def empty(app: Flask) -> None:
