@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from schemathesis import BaseSchema
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
@@ -20,11 +21,12 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
 from sqlalchemy import select, update
 
+from api.actions.follows import follow_user
+from api.actions.likes import like_post
 from api.actions.links import RESET, VERIFICATION, sign_link
 from api.actions.passwords import reset_state
 from api.actions.posts import write_post
 from api.actions.tokens import issue_token
-from api.actions.users import register_user
 from api.edge.export import JSON_LINES
 from api.edge.paging import sealed
 from api.extensions import db
@@ -32,52 +34,104 @@ from api.models import Token, User
 from api.queries.users import get_user
 from api.scopes import SCOPES
 from tests.conftest import PASSWORD, Client, basic
-from tests.servers import Server
+from tests.servers import ROOT, Server
 
 UNIQUE, POSITIONS = ('username', 'email'), ('after', 'before')
 CONFIRMED = {'account_change': 'old_password', 'users_delete': 'password'}
 LINKS = {'account_reset': RESET, 'account_verify': VERIFICATION}
-# SQLite is asked everything. What an answer looks like does not depend on the database: PostgreSQL gets fewer requests
-# and sequences of them, and not those at the bounds of each parameter, most of which never lead to a query.
-EVERYTHING = {
+# The committed document. Another test compares it with the served one.
+DOCUMENT = json.loads((ROOT / 'docs' / 'openapi.json').read_text())
+OPERATIONS = sorted(each['operationId'] for path in DOCUMENT['paths'].values() for each in path.values())
+# Each operation alone.
+UNIT = {
     'generation': {'deterministic': True, 'max-examples': 40, 'no-shrink': True},
-    'phases': {'stateful': {'generation': {'max-examples': 20}}},
+    'phases': {'stateful': {'enabled': False}},
 }
-LESS = {
-    'generation': {'deterministic': True, 'max-examples': 10, 'no-shrink': True},
-    'phases': {'coverage': {'enabled': False}, 'stateful': {'generation': {'max-examples': 5}}},
+# Sequences of operations.
+STATEFUL = {
+    'generation': {'deterministic': True, 'max-examples': 20, 'no-shrink': True},
+    'phases': {phase: {'enabled': False} for phase in ('examples', 'coverage', 'fuzzing')},
+    # The check takes plurals for the same path: after DELETE /posts/1/like, it expects /posts/1/likes to be gone.
+    'operations': [{'include-operation-id': 'posts_likes', 'checks': {'use_after_free': {'enabled': False}}}],
 }
+# Most responses do not depend on the database, so each request is sent to one of them. Single operations run on
+# PostgreSQL, which refuses more than SQLite does: NUL, numbers out of range, text that is too long. Sequences of
+# operations depend on their order and not on single values, and run on SQLite, which is always there.
+on_postgresql = pytest.mark.parametrize('database_url', ['postgresql'], indirect=True, scope='session')
+on_sqlite = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
 
 
 @pytest.fixture
-def world(app: Flask, login: Callable[[str], Client], password_hash: str) -> 'World':
-    return World(app, login, password_hash)
+def world(app: Flask, login: Callable[[str], Client], password_hash: str) -> Iterator['World']:
+    """The world of this test, which the schema of the module asks for credentials and values."""
+    world = World(app, login, password_hash)
+    with supplying_values(world):
+        yield world
+
+
+@pytest.fixture(scope='module')
+def unit_schema(running_server: Server) -> BaseSchema:
+    """The API as schemathesis sees it, loaded once for the tests of single operations."""
+    return load_schema(running_server, UNIT)
 
 
 @pytest.fixture
-def api(world: 'World', server: Server) -> Iterator[schemathesis.BaseSchema]:
-    """The API as schemathesis sees it."""
-    with giving_what_no_schema_tells(world):
-        url = f'http://127.0.0.1:{server.port}/apispec.json'
-        config = configuration(world.ben, world.post, LESS if world.on_postgresql else EVERYTHING)
-        api = schemathesis.openapi.from_url(url, config=config)
-        give_credentials(api, world)
-        yield api
+def stateful_schema(server: Server) -> BaseSchema:
+    return load_schema(server, STATEFUL)
+
+
+def load_schema(server: Server, extent: dict[str, Any]) -> BaseSchema:
+    url = f'http://127.0.0.1:{server.port}'
+    document = server.ask('GET', '/apispec.json').json
+    export = document['paths']['/api/me/export']['get']['responses']['200']['content'][JSON_LINES]
+    # OpenAPI 3.1 describes each line. schemathesis validates the whole response.
+    export['schema'] = {'type': 'array', 'items': export['schema'], 'minItems': 1}
+    config = {'base-url': url, 'continue-on-failure': True, **extent}
+    return schemathesis.openapi.from_dict(document, config=SchemathesisConfig.from_dict(config))
 
 
 class World:
     """Who calls, and what there is. Ana gets tokens by her password; ben, who changes his name, uses one.
 
-    Both have a post. Ben changes his; ana's, which he cannot delete, is what he answers. What ends something of an
-    account, or is about personal tokens, is asked by whom it is about, else by a newcomer who has a personal token.
+    Both have a post. Ben follows ana, likes and answers her post, which he cannot delete, and changes his own. What
+    ends something of an account, or is about personal tokens, is asked by whom it is about, else by a newcomer who has
+    a personal token.
     """
 
     def __init__(self, app: Flask, login: Callable[[str], Client], password_hash: str):
         self.app, self.login, self.password_hash, self.numbers = app, login, password_hash, count()
+        self.ana, self.ben = (login(name).id for name in ('ana', 'ben'))
+        self.answered, self.post = (self.write(user) for user in (self.ana, self.ben))
         with app.app_context():
-            self.on_postgresql = db.engine.dialect.name == 'postgresql'
-            (self.ana, self.answered), (self.ben, self.post) = (with_post(name) for name in ('ana', 'ben'))
+            like_post(actor=self.ben, id=self.answered)
+            follow_user(actor=self.ben, id=self.ana)
             db.session.commit()
+
+    def write(self, user_id: int) -> int:
+        """Write a post and return its id."""
+        with self.app.app_context():
+            id: int = write_post(actor=user_id, text='Hello, world!')['id']
+            db.session.commit()
+        return id
+
+    def id_for(self, case: schemathesis.Case) -> int | None:
+        """Return the id of an existing object for the path, or None to send the generated one.
+
+        Another id than one's own is 403, whatever the body. Elsewhere every other request keeps its id, which mostly
+        does not exist.
+        """
+        name = name_of(case)
+        if name in ('users_update', 'users_patch'):
+            return self.ben
+        if name in ('posts_update', 'posts_patch'):
+            return self.post
+        if case.meta.phase.name == TestPhase.STATEFUL or next(self.numbers) % 2:
+            return None
+        if name == 'posts_delete':
+            return self.write(self.ben)
+        if '/tokens/' in case.path or name == 'users_delete':
+            return None  # the caller's
+        return self.answered if '/posts/' in case.path else self.ana
 
     def caller(self, case: schemathesis.Case) -> int:
         """Who sends this request. Where nobody has what it is about, it becomes about what a newcomer has."""
@@ -130,39 +184,15 @@ class World:
         return [scope for scope in wanted if scope in held] or held[:1]
 
 
-def with_post(name: str) -> tuple[int, int]:
-    """A new user's id, and that of their post."""
-    user_id = register_user(username=name, email=f'{name}@example.com', password=PASSWORD)
-    return user_id, write_post(actor=user_id, text='Hello, world!')['id']
-
-
 def name_of(case: schemathesis.Case) -> str:
     return str(case.operation.definition.raw['operationId'])
 
 
-def configuration(user_id: int, post_id: int, extent: dict[str, Any]) -> SchemathesisConfig:
-    return SchemathesisConfig.from_dict(
-        {
-            'continue-on-failure': True,
-            **extent,
-            'operations': [
-                # Plurals are the same to that check: after DELETE /posts/1/like, /posts/1/likes should be gone.
-                {'include-operation-id': 'posts_likes', 'checks': {'use_after_free': {'enabled': False}}},
-                # Another id than one's own is 403, whatever the body.
-                *(
-                    {'include-operation-id': name, 'parameters': {'path.id': id}}
-                    for kind, id in (('users', user_id), ('posts', post_id))
-                    for name in (f'{kind}_update', f'{kind}_patch')
-                ),
-            ],
-        }
-    )
+@contextmanager
+def supplying_credentials(schema: BaseSchema, world: World) -> Iterator[None]:
+    """Issue a new token for each request, because some of the operations revoke it."""
 
-
-def give_credentials(api: schemathesis.BaseSchema, world: World) -> None:
-    """A token for each request anew, because some of the operations revoke it."""
-
-    @api.auth(refresh_interval=None)
+    @schema.auth(refresh_interval=None)
     class Credentials:
         def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
             if context.operation.definition.raw['security'] == [{'basic_auth': []}]:
@@ -172,16 +202,23 @@ def give_credentials(api: schemathesis.BaseSchema, world: World) -> None:
         def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
             case.headers['Authorization'] = data
 
+    yield
+    # The schema, and all that include() made of it, share the storage.
+    schema.auth.unregister()
+
 
 @contextmanager
-def giving_what_no_schema_tells(world: World) -> Iterator[None]:
-    """Positions that were given out for the path, names that nobody has, a post to answer that there is, somebody else
-    to follow, one's password, tokens from mails, scopes that a token has, and headers that fit: no others are taken.
+def supplying_values(world: World) -> Iterator[None]:
+    """Replace values that no schema can describe: ids that exist, cursors that were issued for the path, names that are
+    not taken, a post to reply to, another user to follow, the password, tokens from mails, scopes that a token has, and
+    headers that fit.
     """
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
         # The web server refuses it where it makes no sense, before there is an operation.
         case.headers.pop('Transfer-Encoding', None)
+        if 'id' in (case.path_parameters or {}) and not case.meta.is_negative_at(ParameterLocation.PATH):
+            case.path_parameters['id'] = world.id_for(case) or case.path_parameters['id']
         if not case.meta.generation.mode.is_positive:
             return
         if '/following/' in case.path and case.path_parameters['id'] in (world.ben, str(world.ben)):
@@ -192,17 +229,9 @@ def giving_what_no_schema_tells(world: World) -> Iterator[None]:
         if isinstance(case.body, dict):
             case.body |= better_members(world, case)
 
-    def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-        export = raw_schema['paths']['/api/me/export']['get']['responses']['200']['content'][JSON_LINES]
-        # OpenAPI 3.1 means each line by it.
-        export['schema'] = {'type': 'array', 'items': export['schema'], 'minItems': 1}
-
-    hooks = before_call, before_load_schema
-    for hook in hooks:
-        schemathesis.hook(hook)
+    schemathesis.hook(before_call)
     yield
-    for hook in hooks:
-        GLOBAL_HOOK_DISPATCHER.unregister(hook)
+    GLOBAL_HOOK_DISPATCHER.unregister(before_call)
 
 
 @schemathesis.deserializer(JSON_LINES)
@@ -241,17 +270,35 @@ def fresh(name: str, number: int) -> str:
     return f'{local[: max(1, len(local) - 6)]}{number:06}{at}{domain}'
 
 
-def test_every_answer_is_what_the_document_says(api: schemathesis.BaseSchema) -> None:
+@on_postgresql
+@pytest.mark.parametrize('operation_id', OPERATIONS)
+def test_each_operation_responds_as_documented(unit_schema: BaseSchema, world: World, operation_id: str) -> None:
+    schema = unit_schema.include(operation_id=operation_id)
+    (operation,) = schema.get_all_operations()
+    assert run(schema, world) == {operation.ok().label}
+
+
+@on_sqlite
+def test_sequences_of_operations_respond_as_documented(stateful_schema: BaseSchema, world: World) -> None:
+    assert {operation.ok().definition.raw['operationId'] for operation in stateful_schema.get_all_operations()} == set(
+        OPERATIONS
+    )
+    assert len(run(stateful_schema, world)) > 15
+
+
+def run(schema: BaseSchema, world: World) -> set[str]:
+    """Send all requests and return the labels of the operations that were tested."""
     failures: dict[str, None] = {}
     tested = set()
-    for event in from_schema(api).execute():
-        if isinstance(event, events.ScenarioFinished):
-            failures.update(dict.fromkeys(failures_of(event)))
-            tested.update(case.value.operation.label for case in event.recorder.cases.values())
-        elif isinstance(event, events.NonFatalError | events.FatalError):
-            failures[str(event)] = None
+    with supplying_credentials(schema, world):
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.ScenarioFinished):
+                failures.update(dict.fromkeys(failures_of(event)))
+                tested.update(case.value.operation.label for case in event.recorder.cases.values())
+            elif isinstance(event, events.NonFatalError | events.FatalError):
+                failures[str(event)] = None
     assert not failures, '\n\n'.join(failures)
-    assert tested == {operation.ok().label for operation in api.get_all_operations()}
+    return tested
 
 
 def failures_of(scenario: events.ScenarioFinished) -> Iterator[str]:
