@@ -64,7 +64,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     left_out = config.stash.get(LEFT_OUT, Counter())
-    if left_out:
+    if left_out and config.option.markexpr == f'not {MARKER}':
         terminalreporter.section(f'{left_out.total()} tests that start processes were left out')
         for module, count in left_out.most_common():
             terminalreporter.write_line(f'{count:5} {module}')
