@@ -4,14 +4,18 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+# The parameters of argon2id that OWASP recommends, with one lane.
+PASSES = 2
+MEMORY_KIB = 19 * 1024
+
 
 class Passwords:
-    """argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane."""
+    """Judge, hash and verify passwords."""
 
     def __init__(self) -> None:
         self.min_length = 8
         self._common = frozenset(FREQUENCY_LISTS['passwords'])
-        self.set_cost(passes=2, memory_kib=19 * 1024)
+        self.set_cost(passes=PASSES, memory_kib=MEMORY_KIB)
 
     def set_cost(self, *, passes: int, memory_kib: int) -> None:
         """Hash new passwords with these argon2id parameters. Existing hashes are renewed at the next log-in."""

@@ -50,6 +50,11 @@ class Client(FlaskClient):
         return self.post('/api/tokens', headers=basic(username, password))
 
 
+def hash_cheaply() -> None:
+    """Hash passwords at the lowest cost, because few tests are about hashing. Servers in other processes do not."""
+    passwords.set_cost(passes=1, memory_kib=8)
+
+
 def basic(username: str, password: str) -> dict[str, str]:
     credentials = base64.b64encode(f'{username}:{password}'.encode()).decode()
     return {'Authorization': f'Basic {credentials}'}
@@ -67,9 +72,8 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture(scope='session', autouse=True)
-def cheap_hashes() -> None:
-    """Hash passwords at the lowest cost, because few tests are about hashing. Servers in other processes do not."""
-    passwords.set_cost(passes=1, memory_kib=8)
+def hash_passwords_cheaply() -> None:
+    hash_cheaply()
 
 
 @pytest.fixture(scope='session')

@@ -10,9 +10,10 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from api.extensions import db
+from api.extensions import db, passwords
 from api.models import Token
-from tests.conftest import PASSWORD, basic
+from api.passwords import MEMORY_KIB, PASSES
+from tests.conftest import PASSWORD, basic, hash_cheaply
 from tests.databases import dump
 
 UNAUTHORIZED = b'{"error":"Unauthorized"}'
@@ -90,7 +91,7 @@ def test_of_requests_at_the_same_moment_all_are_given_the_same_token(app, make_u
 
     def ask(number):
         client = app.test_client()
-        moment.wait(5)
+        moment.wait(60)
         return client.ask_for_token('ana')
 
     with ThreadPoolExecutor(4) as pool:
@@ -358,7 +359,20 @@ def test_a_password_with_colons_or_other_letters_logs_in(anonymous, make_user, p
     assert is_refused(anonymous.ask_for_token('ana', password.replace(':', '')[:-1]), BASIC)
 
 
-def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, make_user):
+@pytest.fixture
+def full_cost():
+    """Hash passwords with the parameters of production."""
+    passwords.set_cost(passes=PASSES, memory_kib=MEMORY_KIB)
+    yield
+    hash_cheaply()
+
+
+def test_passwords_are_hashed_as_owasp_recommends(app, full_cost, make_user):
+    make_user('ana')
+    assert '$argon2id$v=19$m=19456,t=2,p=1$' in dump(app)
+
+
+def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, full_cost, make_user):
     make_user('ana')
     anonymous.ask_for_token('ana', 'wrong')  # warms up
 
