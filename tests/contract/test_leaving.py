@@ -51,6 +51,7 @@ LEAVERS, REQUESTS = 8, 40
 SECONDS = 60
 WORKER = ('-m', 'api.worker')
 # A worker that does something else, too, whenever it has done a part of a step.
+STOP_IN_THE_SECOND_STEP = "then.calls = getattr(then, 'calls', 0) + 1; time.sleep(3600 * (then.calls > 1))"
 WORKER_THAT = """
 import os, signal, time
 from api.actions import leaving
@@ -417,7 +418,7 @@ def test_a_worker_that_is_killed_loses_nothing(app: Flask, login: Any) -> None:
     lefts = [posts_left(app, ana.id)]
     assert lefts == [9 * leaving.STEP]
     for _ in range(2):
-        with working(app, worker_that('erase_posts', 'time.sleep(0.2)')):
+        with working(app, worker_that('erase_posts', STOP_IN_THE_SECOND_STEP)):
             wait_until(lambda: posts_left(app, ana.id) < lefts[-1])
         assert wrong_counters(app) == 0
         lefts.append(posts_left(app, ana.id))
