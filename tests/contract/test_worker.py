@@ -322,7 +322,9 @@ def test_the_worker_waits_for_the_database(
 def test_wrong_settings_are_a_line_each(values: dict[str, str], lines: list[str]) -> None:
     environment = os.environ | {'ENVIRONMENT': 'development'} | values
     command = [sys.executable, *WORKER]
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_TIMEOUT, check=False
+    )
     assert (ran.returncode, ran.stdout) == (1, '')
     assert sorted(line.split(':')[0] for line in ran.stderr.splitlines()) == lines
 
