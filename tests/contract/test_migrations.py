@@ -353,7 +353,7 @@ def test_something_to_migrate(flask_db, engine, copied):
 
 
 @pytest.fixture(scope='module')
-def upgrade_at_once() -> Iterator[Callable[[str], list[list[Any]]]]:
+def upgrade_at_once(starts_processes: None) -> Iterator[Callable[[str], list[list[Any]]]]:
     """`upgrade_at_once(url)`: exit code and output of each of four processes that upgrade a database."""
     command = [sys.executable, '-m', 'tests.upgrades', '4']
     environment = os.environ | {'ENVIRONMENT': 'development'}
