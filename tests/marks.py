@@ -27,20 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(MARKER)
 
 
-@pytest.fixture(autouse=True)
-def only_marked_tests_start_processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that starts a process without the marker."""
-    if request.node.get_closest_marker(MARKER):
-        yield
-        return
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that starts a process without the marker, whether itself or in a fixture."""
+    if item.get_closest_marker(MARKER):
+        return (yield)
 
     def refuse(process: subprocess.Popen[Any], args: Any, *others: Any, **options: Any) -> None:
         pytest.fail(f'a test that starts a process ({args}) needs @pytest.mark.{MARKER}')
 
     start = subprocess.Popen.__init__
     subprocess.Popen.__init__ = refuse  # type: ignore[assignment, method-assign]
-    yield
-    subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+    try:
+        return (yield)
+    finally:
+        subprocess.Popen.__init__ = start  # type: ignore[method-assign]
 
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

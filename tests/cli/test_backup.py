@@ -135,6 +135,7 @@ def test_a_folder_that_is_not_there(flask, tmp_path):
     refuse(flask('backup', tmp_path / 'nowhere' / 'backup'), '[Errno 2] No such file or directory')
 
 
+@pytest.mark.process
 def test_what_is_no_backup(restored, tmp_path):
     (tmp_path / 'letter').write_text('Dear all, ' * 1000)
     said = 'pg_restore: error: input file' if is_on_postgresql(restored) else 'file is not a database'
@@ -193,7 +194,7 @@ app.test_cli_runner().invoke(args=['backup', {str(tmp_path / 'backup')!r}])
 
 
 @pytest.fixture
-def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Flask]:
+def pretended(starts_processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Flask]:
     """Puts a shell script in the place of pg_dump; an application whose database has a password."""
 
     def pretend(script: str) -> Flask:

@@ -26,7 +26,7 @@ SENT_AT_ONCE = 3
 
 
 @pytest.fixture(scope='module')
-def running_servers(migrated_app: Flask, settings: Settings) -> Iterator[Server]:
+def running_servers(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
     with serving(settings.database_url, WEB_WORKERS='2') as server:
         yield server
 
