@@ -1,0 +1,54 @@
+"""Request bodies, as they are read before the application sees them."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from api.edge.bodies import CUT_OFF, DRAIN_LIMIT, read_ahead
+
+CHUNK = 64 * 1024
+
+
+def read(body: bytes, most: int) -> tuple[bytes, bool]:
+    """Return what is kept of a body, and whether the rest was left unread."""
+    environ: Any = {'CONTENT_LENGTH': str(len(body)), 'wsgi.input': BytesIO(body)}
+    read_ahead(environ, most)
+    return environ['wsgi.input'].read(), environ[CUT_OFF]
+
+
+@pytest.mark.parametrize('most', [0, 10, CHUNK - 1, CHUNK, CHUNK + 10, 2 * CHUNK + 10])
+def test_one_byte_over_the_limit_is_kept(most: int) -> None:
+    body = bytes(range(256)) * (4 * CHUNK // 256)
+    assert read(body, most) == (body[: most + 1], False)
+
+
+def test_a_body_within_the_limit_is_kept_whole() -> None:
+    assert read(b'abc', 3) == (b'abc', False)
+
+
+class ShortFirstRead(BytesIO):
+    """A stream whose first read returns less than it was asked for."""
+
+    def readinto(self, buffer: Any) -> int:
+        return super().readinto(memoryview(buffer)[:-1] if self.tell() == 0 else buffer)
+
+
+@pytest.mark.parametrize('stream_type', [BytesIO, ShortFirstRead])
+@pytest.mark.parametrize(
+    ('length', 'cut_off'), [(DRAIN_LIMIT - 1, False), (DRAIN_LIMIT, True), (2 * DRAIN_LIMIT, True)]
+)
+def test_reading_stops_at_the_drain_limit(stream_type: type[BytesIO], length: int, cut_off: bool) -> None:
+    stream = stream_type(bytes(length))
+    environ: Any = {'CONTENT_LENGTH': str(length), 'wsgi.input': stream}
+    read_ahead(environ, 10)
+    assert environ[CUT_OFF] is cut_off
+    assert stream.tell() <= DRAIN_LIMIT + CHUNK - 1
+    if stream_type is BytesIO:
+        assert stream.tell() == min(length, DRAIN_LIMIT)
+
+
+def test_a_request_without_a_body_is_not_read() -> None:
+    environ: Any = {'wsgi.input': None}
+    read_ahead(environ, 10)
+    assert environ == {'wsgi.input': None}
