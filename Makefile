@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := tests/clients
 
-.PHONY: serve demo test test-all coverage bench clean-bench chaos lint lint-document clients document lock clean
+.PHONY: serve demo test test-all coverage bench clean-bench chaos mutants lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
 RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
@@ -57,6 +57,11 @@ clean-bench: $(VENV)/serve
 # Servers are killed, frozen and starved. CHAOS: some of it, as in make chaos CHAOS='kill frozen'.
 chaos: $(VENV)/serve chaos/.libfaketime
 	$(BIN)/python -m chaos $(CHAOS)
+
+# The code is changed in 100 places, one at a time, and a test must fail. MUTANTS: options, as in
+# make mutants MUTANTS='--seed 2 --count 20 --database sqlite'.
+mutants: $(VENV)/develop
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 lint: $(VENV)/develop
 	$(BIN)/ruff check .
