@@ -118,7 +118,7 @@ def set_pragmas(connection: sqlite3.Connection, record: object) -> None:
 
 def begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    if options.get('alone') or options.get('isolation_level') == 'AUTOCOMMIT':
+    if options.get('alone'):
         return
     if connection.dialect.name == 'sqlite':
         begin_immediate(connection)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from api.actions.tokens import digest_of
 from api.cli.seed import draw_people
 from api.clock import utcnow
+from api.database import reader_of
 from api.extensions import db
 from api.models import Follow, Post, Token, User
 from benchmarks.peers import positions
@@ -101,5 +102,5 @@ def clean(author: int) -> None:
     db.session.execute(update(User).where(User.id == author).values(post_count=0))
     db.session.commit()
     if db.engine.dialect.name == 'postgresql':
-        with db.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+        with reader_of(db.engine).connect() as connection:
             connection.execute(text('VACUUM posts, users, tokens'))

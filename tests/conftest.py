@@ -1,6 +1,7 @@
 """Fixtures. A test that uses the database runs on SQLite and on PostgreSQL."""
 
 import base64
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ pytest_plugins = ['tests.marks']
 
 PASSWORD = 'correct horse battery'
 issued_tokens: set[str] = set()
+open_transactions: list[str] = []
 
 
 class Client(FlaskClient):
@@ -79,6 +81,8 @@ def hash_passwords_cheaply() -> None:
 @pytest.fixture(scope='session')
 def migrated_app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
+    with app.app_context():
+        event.listen(db.engine, 'checkin', record_open_transaction)
     databases.migrate(app)
     Client.document = Document(app)
     app.test_client_class = Client
@@ -87,11 +91,21 @@ def migrated_app(settings: Settings) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+def record_open_transaction(connection: Any, record: object) -> None:
+    """Record where a connection goes back to the pool in a transaction, which nothing would end."""
+    if connection is None:
+        return
+    status = connection.info.transaction_status if hasattr(connection, 'pgconn') else connection.in_transaction
+    if status:
+        open_transactions.append(''.join(traceback.format_stack(limit=25)))
+
+
 @pytest.fixture
 def app(migrated_app: Flask) -> Iterator[Flask]:
     """The application on a database without rows. Afterwards no token that was issued may be found there."""
     yield migrated_app
     found = databases.dump(migrated_app)
+    assert not open_transactions
     assert not [token for token in issued_tokens if token in found]
     issued_tokens.clear()
     databases.empty(migrated_app)

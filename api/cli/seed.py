@@ -19,7 +19,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import Connection, Table, func, select, text, update
 
 from api.cli.loading import BATCH, write_rows
-from api.database import Base, take_time
+from api.database import Base, reader_of, take_time
 from api.extensions import db, passwords
 from api.models import Follow, Like, Post, Total, User
 
@@ -257,6 +257,6 @@ def settle(connection: Connection) -> None:
 def vacuum() -> None:
     """Does what PostgreSQL's autovacuum would soon do: answers may come from the indexes alone then."""
     if db.engine.dialect.name == 'postgresql':
-        with db.engine.connect().execution_options(isolation_level='AUTOCOMMIT') as connection:
+        with reader_of(db.engine).connect() as connection:
             take_time(connection)
             connection.execute(text('VACUUM users, follows, posts, likes'))
