@@ -42,6 +42,7 @@ test: $(VENV)/develop
 test-all: $(VENV)/develop
 	$(RUN_TESTS) $(PYTEST)
 
+# make test-all, with coverage: half as long again.
 coverage: $(VENV)/develop
 	$(RUN_TESTS) --cov $(PYTEST)
 	$(BIN)/coverage report --precision=1 --fail-under=99.9
