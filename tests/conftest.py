@@ -104,11 +104,12 @@ def record_open_transaction(connection: Any, record: object) -> None:
 def app(migrated_app: Flask) -> Iterator[Flask]:
     """The application on a database without rows. Afterwards no token that was issued may be found there."""
     yield migrated_app
-    found = databases.dump(migrated_app)
+    rows = databases.rows_of(migrated_app)
+    found = databases.as_text(rows)
     assert not open_transactions
     assert not [token for token in issued_tokens if token in found]
     issued_tokens.clear()
-    databases.empty(migrated_app)
+    databases.empty(migrated_app, rows)
 
 
 @pytest.fixture
