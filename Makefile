@@ -8,8 +8,8 @@ CLIENTS := tests/clients
 .PHONY: serve demo test test-all coverage bench clean-bench chaos mutants lint lint-document clients document lock clean
 
 # The server with a worker beside it, which ends with it.
-RUN = $(BIN)/python -m api.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
-	trap 'exit 130' INT; trap 'exit 143' TERM; $(BIN)/python -m api.server & server=$$!; wait $$server
+RUN = $(BIN)/python -m api.server.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
+	trap 'exit 130' INT; trap 'exit 143' TERM; $(BIN)/python -m api.server.web & server=$$!; wait $$server
 
 serve: export ENVIRONMENT = development
 serve: $(VENV)/serve
@@ -79,7 +79,7 @@ clients: $(VENV)/develop $(CLIENTS)/.venv/installed $(CLIENTS)/node_modules/.ins
 	$(BIN)/python -m tests.clients.run
 
 document: $(VENV)/develop
-	ENVIRONMENT=development $(BIN)/flask document > docs/openapi.json
+	ENVIRONMENT=development $(BIN)/flask openapi export > docs/openapi.json
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).parent
 SAMPLE_SECRET_KEY = 'a-sample-key-for-development-only'
-SECRET_KEY_LENGTH = 32
+MIN_SECRET_KEY_LENGTH = 32
 DRIVERS = {
     'sqlite': 'sqlite',
     'postgres': 'postgresql+psycopg',
@@ -59,7 +59,7 @@ class Settings:
     mail_username: str = ''
     mail_password: str = ''
     mail_from: str = 'microblog@127.0.0.1'
-    posting_needs_verified_email: bool = False
+    require_verified_email: bool = False
     ratelimit_enabled: bool = False
     ratelimit_storage_uri: str = 'memory://'
 
@@ -79,50 +79,52 @@ def read_settings() -> Settings:
     production = environment != 'development'
     host = env.str('HOST', Settings.host)
     port = env.int('PORT', Settings.port, validate=validate.Range(1, 65535))
-    url = public_url(env, production, f'http://{host}:{port}')
-    limited = env.bool('RATELIMIT_ENABLED', production)
+    url = read_public_url(env, production, f'http://{host}:{port}')
+    rate_limited = env.bool('RATELIMIT_ENABLED', production)
     workers = env.int('WEB_WORKERS', Settings.web_workers, validate=validate.Range(1, 256))
     settings = Settings(
         environment=environment,
         host=host,
         port=port,
-        database_url=database_url(env),
-        database_replica_url=replica_url(env),
-        secret_key=secret_key(env, production),
-        secret_key_fallbacks=several(env, 'SECRET_KEY_FALLBACKS', strong_key if production else None),
-        debug=env.bool('FLASK_DEBUG', False, validate=debug_allowed(production)),
+        database_url=read_database_url(env),
+        database_replica_url=read_replica_url(env),
+        secret_key=read_secret_key(env, production),
+        secret_key_fallbacks=parse_list(env, 'SECRET_KEY_FALLBACKS', validate_secret_key if production else None),
+        debug=env.bool('FLASK_DEBUG', False, validate=debug_validator(production)),
         log_level=env.str('LOG_LEVEL', 'INFO', validate=validate.OneOf(['DEBUG', 'INFO', 'WARNING', 'ERROR'])),
         log_format=env.str('LOG_FORMAT', 'json' if production else 'text', validate=validate.OneOf(['json', 'text'])),
         max_body_bytes=env.int('MAX_BODY_BYTES', Settings.max_body_bytes, validate=validate.Range(1024)),
         password_min_length=env.int('PASSWORD_MIN_LENGTH', 8, validate=validate.Range(8, 64)),
-        trusted_hosts=several(env, 'TRUSTED_HOSTS'),
+        trusted_hosts=parse_list(env, 'TRUSTED_HOSTS'),
         trusted_proxies=env.int('TRUSTED_PROXIES', 0, validate=validate.Range(0, 10)),
         web_workers=workers,
         web_threads=env.int('WEB_THREADS', Settings.web_threads, validate=validate.Range(1, 256)),
         public_url=url,
-        cors_origins=several(env, 'CORS_ORIGINS', is_origin),
-        security_contact=env.str('SECURITY_CONTACT', '', validate=is_contact),
-        mail_server=mail_server(env, production),
+        cors_origins=parse_list(env, 'CORS_ORIGINS', validate_origin),
+        security_contact=env.str('SECURITY_CONTACT', '', validate=validate_contact),
+        mail_server=read_mail_server(env, production),
         mail_port=env.int('MAIL_PORT', Settings.mail_port, validate=validate.Range(1, 65535)),
         mail_security=env.str('MAIL_SECURITY', 'starttls', validate=validate.OneOf(['starttls', 'tls', 'none'])),
-        mail_username=env.str('MAIL_USERNAME', '', validate=ascii_only),
-        mail_password=env.str('MAIL_PASSWORD', '', validate=ascii_only),
-        mail_from=env.str('MAIL_FROM', f'microblog@{host_of(url)}', validate=mail_address),
-        posting_needs_verified_email=env.bool('POSTING_NEEDS_VERIFIED_EMAIL', False),
-        ratelimit_enabled=limited,
-        ratelimit_storage_uri=env.str('RATELIMIT_STORAGE_URI', Settings.ratelimit_storage_uri, validate=storage_uri),
+        mail_username=env.str('MAIL_USERNAME', '', validate=validate_ascii),
+        mail_password=env.str('MAIL_PASSWORD', '', validate=validate_ascii),
+        mail_from=env.str('MAIL_FROM', f'microblog@{hostname_of(url)}', validate=validate_email_address),
+        require_verified_email=env.bool('REQUIRE_VERIFIED_EMAIL', False),
+        ratelimit_enabled=rate_limited,
+        ratelimit_storage_uri=env.str(
+            'RATELIMIT_STORAGE_URI', Settings.ratelimit_storage_uri, validate=validate_storage_uri
+        ),
     )
-    mistakes: dict[str, Any] = {}
+    errors: dict[str, Any] = {}
     try:
         env.seal()
     except EnvValidationError as error:
-        mistakes |= cast(dict[str, Any], error.error_messages)
-    if production and limited and (workers or 1) > 1 and settings.ratelimit_storage_uri == 'memory://':
-        mistakes['RATELIMIT_STORAGE_URI'] = [f'is memory://, where each of {workers} processes would count alone']
+        errors |= cast(dict[str, Any], error.error_messages)
+    if production and rate_limited and (workers or 1) > 1 and settings.ratelimit_storage_uri == 'memory://':
+        errors['RATELIMIT_STORAGE_URI'] = [f'is memory://, where each of {workers} processes would count alone']
     if settings.database_replica_url and settings.database_url.startswith('sqlite'):
-        mistakes['DATABASE_REPLICA_URL'] = ['is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL']
-    if mistakes:
-        raise ConfigError(describe(mistakes))
+        errors['DATABASE_REPLICA_URL'] = ['is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL']
+    if errors:
+        raise ConfigError(format_errors(errors))
     return settings
 
 
@@ -131,35 +133,35 @@ def default_environment() -> str:
     return 'development' if os.environ.get('FLASK_RUN_FROM_CLI') == 'true' else 'production'
 
 
-def several(env: Env, name: str, check: Callable[[str], None] | None = None) -> tuple[str, ...]:
+def parse_list(env: Env, name: str, validator: Callable[[str], None] | None = None) -> tuple[str, ...]:
     """Values with commas between them."""
     return tuple(
-        env.list(name, [], validate=lambda values: [check(value) for value in values] if check else None) or ()
+        env.list(name, [], validate=lambda values: [validator(value) for value in values] if validator else None) or ()
     )
 
 
-def secret_key(env: Env, production: bool) -> str:
+def read_secret_key(env: Env, production: bool) -> str:
     if not production:
         return env.str('SECRET_KEY', SAMPLE_SECRET_KEY)
-    return env.str('SECRET_KEY', validate=strong_key)
+    return env.str('SECRET_KEY', validate=validate_secret_key)
 
 
-def strong_key(value: str) -> None:
+def validate_secret_key(value: str) -> None:
     if value == SAMPLE_SECRET_KEY:
         raise ValidationError('is the sample key; make one: openssl rand -hex 32')
-    if len(value) < SECRET_KEY_LENGTH:
-        raise ValidationError(f'is shorter than {SECRET_KEY_LENGTH} characters; make one: openssl rand -hex 32')
+    if len(value) < MIN_SECRET_KEY_LENGTH:
+        raise ValidationError(f'is shorter than {MIN_SECRET_KEY_LENGTH} characters; make one: openssl rand -hex 32')
 
 
-def public_url(env: Env, production: bool, served_at: str) -> str:
+def read_public_url(env: Env, production: bool, default_url: str) -> str:
     """Where people reach the server: links in mails begin with it."""
 
     if production:
-        return env.str('PUBLIC_URL', validate=is_origin)
-    return env.str('PUBLIC_URL', served_at, validate=is_origin)
+        return env.str('PUBLIC_URL', validate=validate_origin)
+    return env.str('PUBLIC_URL', default_url, validate=validate_origin)
 
 
-def is_origin(value: str) -> None:
+def validate_origin(value: str) -> None:
     try:
         parts = urlsplit(value)
         if parts.port != 0 and re.fullmatch(r'https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?', value):
@@ -169,23 +171,23 @@ def is_origin(value: str) -> None:
     raise ValidationError('is not of the form https://api.example.com')
 
 
-def is_contact(value: str) -> None:
+def validate_contact(value: str) -> None:
     if value and not re.fullmatch(r'mailto:[^@\s]+@[^@\s]+|https://[!-~]+|tel:[0-9+.-]+', value):
         raise ValidationError('is not of the form mailto:security@example.com or https://example.com/security')
 
 
-def mail_server(env: Env, production: bool) -> str:
+def read_mail_server(env: Env, production: bool) -> str:
     if production:
         return env.str('MAIL_SERVER', validate=validate.Length(1))
     return env.str('MAIL_SERVER', '')
 
 
-def ascii_only(value: str) -> None:
+def validate_ascii(value: str) -> None:
     if not value.isascii():
         raise ValidationError('is not ASCII')
 
 
-def host_of(url: str | None) -> str | None:
+def hostname_of(url: str | None) -> str | None:
     """None where the URL is a mistake, which is named elsewhere."""
     try:
         return urlsplit(url or '').hostname
@@ -193,17 +195,17 @@ def host_of(url: str | None) -> str | None:
         return None
 
 
-def mail_address(value: str) -> None:
+def validate_email_address(value: str) -> None:
     if not re.fullmatch(r'[^@\s<>,;]+@[^@\s<>,;]+', value):
         raise ValidationError('is not an e-mail address')
 
 
-def storage_uri(value: str) -> None:
-    if value != 'memory://' and not is_redis(value):
+def validate_storage_uri(value: str) -> None:
+    if value != 'memory://' and not is_redis_url(value):
         raise ValidationError('is not memory:// or of the form redis://host:port/number')
 
 
-def is_redis(value: str) -> bool:
+def is_redis_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in ('redis', 'rediss') and bool(parts.hostname) and parts.port != 0
@@ -211,26 +213,26 @@ def is_redis(value: str) -> bool:
         return False
 
 
-def debug_allowed(production: bool) -> validate.OneOf | None:
+def debug_validator(production: bool) -> validate.OneOf | None:
     return validate.OneOf([False], error='must be off in production') if production else None
 
 
-def database_url(env: Env) -> str:
-    value = env.str('DATABASE_URL', Settings.database_url, validate=with_our_driver)
-    return with_our_driver(value or Settings.database_url)
+def read_database_url(env: Env) -> str:
+    value = env.str('DATABASE_URL', Settings.database_url, validate=normalize_database_url)
+    return normalize_database_url(value or Settings.database_url)
 
 
-def replica_url(env: Env) -> str:
-    value = env.str('DATABASE_REPLICA_URL', '', validate=of_postgresql)
-    return with_our_driver(value) if value else ''
+def read_replica_url(env: Env) -> str:
+    value = env.str('DATABASE_REPLICA_URL', '', validate=validate_postgresql_url)
+    return normalize_database_url(value) if value else ''
 
 
-def of_postgresql(value: str) -> None:
-    if value and not with_our_driver(value).startswith('postgresql'):
+def validate_postgresql_url(value: str) -> None:
+    if value and not normalize_database_url(value).startswith('postgresql'):
         raise ValidationError('is not a URL of the form postgresql://user@host/name')
 
 
-def with_our_driver(value: str) -> str:
+def normalize_database_url(value: str) -> str:
     """The URL with the name of the driver we use, so that `postgres://...` of a hosting platform works."""
     try:
         url = make_url(value)
@@ -243,6 +245,6 @@ def with_our_driver(value: str) -> str:
     return url.set(drivername=DRIVERS[url.drivername]).render_as_string(hide_password=False)
 
 
-def describe(messages: Any) -> str:
+def format_errors(messages: Any) -> str:
     """{'PORT': ['Not a valid integer.']} as lines: PORT: Not a valid integer."""
     return '\n'.join(f'{name}: {text}' for name, texts in messages.items() for text in texts)

@@ -9,62 +9,78 @@ from sqlalchemy import Engine, create_engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import cli
-from api.counters import Counters
-from api.database import engine_options, prepare_engine
-from api.edge import openapi
-from api.edge.application import Application, Finisher, Starter
-from api.edge.bodies import say_cut_off
-from api.edge.conditional import answer_unchanged
-from api.edge.contract import keep_contract, tell_contract
-from api.edge.deprecation import announce_deprecation
-from api.edge.headers import CORS_OPTIONS, control_caches, secure
-from api.edge.limits import tell_limits
-from api.edge.logs import begin_request, configure_logs, log_request
-from api.edge.rendering import render_errors
-from api.edge.transaction import confirm_dry_run
-from api.edge.turns import refuse_without_turn, take_turns
-from api.edge.urls import IdConverter
-from api.extensions import db, keyring, mailer, passwords
-from api.replica import Replica
+from api.db.engine import configure_engine, engine_options
+from api.db.replica import Replica
+from api.db.session import db
+from api.http.application import AfterRequestHook, Application, BeforeRequestHook
+from api.http.concurrency_limiter import limit_concurrency, reject_over_limit
+from api.http.conditional import send_not_modified
+from api.http.deprecation import add_deprecation_headers
+from api.http.errors import register_error_handlers
+from api.http.headers import CORS_OPTIONS, add_cache_control, add_security_headers
+from api.http.logs import configure_logging, log_request, start_request
+from api.http.openapi import completion
+from api.http.openapi.document import add_digest_header, init_openapi_document
+from api.http.rate_limit.limits import add_rate_limit_headers
+from api.http.rate_limit.store import RateLimitStore
+from api.http.request_body import close_truncated
+from api.http.unit_of_work import add_preference_applied
+from api.http.url_converters import IdConverter
+from api.jobs.mailer import mailer
 from api.routes.account import account
-from api.routes.contract import contract as contract_routes
+from api.routes.changelog import changelog as contract_routes
 from api.routes.docs import docs
 from api.routes.health import health
+from api.routes.mail_pages import mail_pages
 from api.routes.me import me
-from api.routes.pages import pages
-from api.routes.personal_tokens import personal
+from api.routes.personal_access_tokens import personal_access_tokens
 from api.routes.posts import posts
 from api.routes.problems import problems
 from api.routes.tokens import tokens
 from api.routes.users import users
-from api.routes.wellknown import wellknown
+from api.routes.well_known import well_known
+from api.security.keyring import keyring
+from api.security.passwords import passwords
 from config import Settings, read_settings
 
-BLUEPRINTS = (users, me, posts, tokens, personal, account, health, contract_routes, problems, wellknown, pages, docs)
+BLUEPRINTS = (
+    users,
+    me,
+    posts,
+    tokens,
+    personal_access_tokens,
+    account,
+    health,
+    contract_routes,
+    problems,
+    well_known,
+    mail_pages,
+    docs,
+)
 
-STARTERS: list[Starter] = [begin_request, refuse_without_turn]
+BEFORE_REQUEST_HOOKS: list[BeforeRequestHook] = [start_request, reject_over_limit]
 
 # In this order: the ETag is compared when the headers are there, and the log tells what is sent.
-FINISHERS: list[Finisher] = [
-    tell_contract,
-    announce_deprecation,
-    control_caches,
-    secure,
-    tell_limits,
-    confirm_dry_run,
-    answer_unchanged,
-    say_cut_off,
+AFTER_REQUEST_HOOKS: list[AfterRequestHook] = [
+    add_digest_header,
+    add_deprecation_headers,
+    add_cache_control,
+    add_security_headers,
+    add_rate_limit_headers,
+    add_preference_applied,
+    send_not_modified,
+    close_truncated,
     log_request,
 ]
 
 # A write looks its credentials up on another connection than it writes on, though not at the same time.
-SPARE_CONNECTIONS = 2
+EXTRA_CONNECTIONS = 2
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. settings: those of the environment where none are given; raises ConfigError for wrong ones."""
     settings = settings or read_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logging(settings.log_level, settings.log_format)
     app = Application('api', static_folder=None)
     app.config.from_mapping(flask_config(settings))
     app.url_map.converters['int'] = IdConverter
@@ -85,31 +101,31 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     db.init_app(app)
     with app.app_context():
-        prepare_engine(db.engine)
-        app.extensions['replica'] = replica_of(db.engine, settings)
+        configure_engine(db.engine)
+        app.extensions['replica'] = create_replica(db.engine, settings)
     apifairy = APIFairy(app)
-    apifairy.process_apispec(openapi.complete)
+    apifairy.process_apispec(completion.complete_document)
 
     if settings.cors_origins:
         CORS(app, origins=[re.compile(re.escape(origin) + r'\Z') for origin in settings.cors_origins], **CORS_OPTIONS)
-    app.extensions['limits'] = Counters(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None
-    keep_contract(app, apifairy)
-    app.starters = STARTERS
-    app.finishers = FINISHERS
-    take_turns(app, settings.web_threads, settings.max_body_bytes)
-    render_errors(app)
+    app.extensions['limits'] = RateLimitStore(settings.ratelimit_storage_uri) if settings.ratelimit_enabled else None
+    init_openapi_document(app, apifairy)
+    app.before_request_hooks = BEFORE_REQUEST_HOOKS
+    app.after_request_hooks = AFTER_REQUEST_HOOKS
+    limit_concurrency(app, settings.web_threads, settings.max_body_bytes)
+    register_error_handlers(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     cli.add_commands(app)
     return app
 
 
-def replica_of(primary: Engine, settings: Settings) -> Replica | None:
+def create_replica(primary: Engine, settings: Settings) -> Replica | None:
     url = settings.database_replica_url
     if not url:
         return None
-    engine = create_engine(url, **engine_options(url, settings.web_threads + SPARE_CONNECTIONS))
-    prepare_engine(engine)
+    engine = create_engine(url, **engine_options(url, settings.web_threads + EXTRA_CONNECTIONS))
+    configure_engine(engine)
     return Replica(primary, engine)
 
 
@@ -122,14 +138,14 @@ def flask_config(settings: Settings) -> dict[str, object]:
         'MAX_CONTENT_LENGTH': settings.max_body_bytes,
         'TRUSTED_HOSTS': list(settings.trusted_hosts) or None,
         'SQLALCHEMY_DATABASE_URI': settings.database_url,
-        'SQLALCHEMY_ENGINE_OPTIONS': engine_options(settings.database_url, settings.web_threads + SPARE_CONNECTIONS),
+        'SQLALCHEMY_ENGINE_OPTIONS': engine_options(settings.database_url, settings.web_threads + EXTRA_CONNECTIONS),
         'PUBLIC_URL': settings.public_url,
         'SECURITY_CONTACT': settings.security_contact,
-        'POSTING_NEEDS_VERIFIED_EMAIL': settings.posting_needs_verified_email,
+        'REQUIRE_VERIFIED_EMAIL': settings.require_verified_email,
         'APIFAIRY_TITLE': 'Microblog API',
         'APIFAIRY_VERSION': '0.1.0',
         'APIFAIRY_APISPEC_VERSION': '3.1.0',
-        # api/routes/contract.py and docs.py serve them.
+        # api/routes/changelog.py and docs.py serve them.
         'APIFAIRY_APISPEC_PATH': None,
         'APIFAIRY_UI_PATH': None,
     }

@@ -9,6 +9,6 @@ def may_change_post(actor_id: int, author_id: int) -> bool:
     return actor_id == author_id
 
 
-def may_post(*, email_verified: bool, demanded: bool) -> bool:
+def may_post(*, email_verified: bool, required: bool) -> bool:
     """demanded: whether this server wants addresses verified first."""
-    return email_verified or not demanded
+    return email_verified or not required

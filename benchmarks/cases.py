@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select, text, update
 
-from api.actions.tokens import digest_of
 from api.cli.seed import draw_people
 from api.clock import utcnow
-from api.database import reader_of
-from api.extensions import db
+from api.db.engine import autocommit_engine
+from api.db.session import db
 from api.models import Follow, Post, Token, User
-from benchmarks.peers import positions
+from api.security.token_formats import token_digest
+from benchmarks.peers import cursors
 
 PER_PAGE = 25
 TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it. Łódź! 🎉'
@@ -52,7 +52,7 @@ def cases() -> list[Case]:
     feed = f'/api/feed?per_page={PER_PAGE}'
     theirs = select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc())
     position = db.session.scalars(theirs.offset(before_last * PER_PAGE - 1).limit(1)).one()
-    after = positions.sealed(f'/api/users/{hub}/followers', position)
+    after = cursors.encode_cursor(f'/api/users/{hub}/followers', position)
     return [
         Case('user', 'one user', 'GET', f'/api/users/{normal}', ten),
         *(Case(f'users-{n}', f'users, {n} a page', 'GET', f'/api/users?per_page={n}', ten) for n in (10, 25, 100)),
@@ -89,7 +89,7 @@ def prepare(viewers: set[int]) -> None:
     """Gives tokens that live for a day."""
     now = utcnow()
     for viewer in viewers:
-        digest = digest_of(token_of(viewer))
+        digest = token_digest(token_of(viewer))
         db.session.execute(delete(Token).where(Token.digest == digest))
         moments = {'created_at': now, 'expires_at': now + timedelta(days=1)}
         db.session.execute(insert(Token).values(user_id=viewer, digest=digest, seed=secrets.token_bytes(16), **moments))
@@ -102,5 +102,5 @@ def clean(author: int) -> None:
     db.session.execute(update(User).where(User.id == author).values(post_count=0))
     db.session.commit()
     if db.engine.dialect.name == 'postgresql':
-        with reader_of(db.engine).connect() as connection:
+        with autocommit_engine(db.engine).connect() as connection:
             connection.execute(text('VACUUM posts, users, tokens'))

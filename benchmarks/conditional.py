@@ -9,7 +9,7 @@ from collections.abc import Callable
 from flask import Flask, Response
 
 from api.app import create_app
-from api.edge.auth import token_auth
+from api.http.auth import token_auth
 from benchmarks.measure import bearer_of, caller, compare, ratio
 
 PATHS = ('/api/users/2', '/api/users?per_page=25', '/api/users?per_page=100', '/api/feed?per_page=25')

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from benchmarks.cases import Case
-from benchmarks.peers.positions import SECRET_KEY
+from benchmarks.peers.cursors import SECRET_KEY
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / 'benchmarks' / 'peers'
@@ -46,7 +46,7 @@ class Contender(NamedTuple):
         """By which PostgreSQL's processes that serve it are known."""
         return 'microblog' if self.key == 'microblog' else f'microblog_bench_{self.key}'
 
-    def settings(self, url: str, answers: Path) -> dict[str, str]:
+    def settings(self, url: str, responses: Path) -> dict[str, str]:
         return os.environ | {
             'ENVIRONMENT': 'development',
             'DATABASE_URL': url,
@@ -55,7 +55,7 @@ class Contender(NamedTuple):
             'LOG_LEVEL': 'ERROR',
             'RATELIMIT_ENABLED': 'false',
             'APPLICATION_NAME': self.application_name,
-            'ANSWERS': str(answers),
+            'ANSWERS': str(responses),
         }
 
     def takes(self, case: Case, database: str) -> bool:
@@ -97,11 +97,11 @@ class Runner:
         self.contender, self.process = contender, process
 
     @classmethod
-    def start(cls, contender: Contender, url: str, answers: Path) -> Self:
+    def start(cls, contender: Contender, url: str, responses: Path) -> Self:
         what = ['-m', 'benchmarks.peers.runner', contender.module, contender.interface]
         command: list[str | Path] = [contender.python, *what]
         pipes: dict[str, Any] = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
-        return cls(contender, subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers), **pipes))
+        return cls(contender, subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, responses), **pipes))
 
     def tell(self, do: str, **arguments: Any) -> Any:
         assert self.process.stdin
@@ -125,11 +125,11 @@ class Runner:
 
 
 @contextmanager
-def running(contenders: list[Contender], url: str, answers: Path) -> Iterator[list[Runner]]:
+def running(contenders: list[Contender], url: str, responses: Path) -> Iterator[list[Runner]]:
     runners: list[Runner] = []
     try:
         for contender in contenders:
-            runners.append(Runner.start(contender, url, answers))
+            runners.append(Runner.start(contender, url, responses))
         yield runners
     finally:
         for runner in runners:

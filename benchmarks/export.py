@@ -19,18 +19,18 @@ from flask import Flask
 from sqlalchemy import insert, update
 
 from api.app import create_app
-from api.cli.seed import POST_COLUMNS, load, settle
+from api.cli.seed import POST_COLUMNS, finish_load, load
 from api.clock import utcnow
-from api.extensions import db
-from api.models import Post, Total, User
+from api.db.session import db
+from api.models import Post, TableCount, User
 from benchmarks.measure import bearer_of
 from config import Settings
-from tests import databases
-from tests.servers import Server, serving
+from support import databases
+from support.servers import Server, start_server
 
 CHUNK = 64 * 1024
 TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it, and went on to the next. '
-MOST_MEGABYTES = 50
+MAX_MEGABYTES = 50
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def measure(url: str, posts: int, pause: float) -> None:
     with app.app_context():
         database = db.engine.dialect.name
         db.engine.dispose()
-    with serving(url) as server:
+    with start_server(url) as server:
         worker = worker_of(server)
         for _ in range(5):
             fetch(server, small, 0)
@@ -63,7 +63,7 @@ def measure(url: str, posts: int, pause: float) -> None:
             assert lines == posts + 1
             grown = max(0, megabytes['peak'] - megabytes['idle'])
             print(f'{database:10} {client:5} {lines} lines, {size / 1e6:.0f} MB in {seconds:.1f} s, ', end='')
-            verdict = '' if grown < MOST_MEGABYTES else ', which is too much'
+            verdict = '' if grown < MAX_MEGABYTES else ', which is too much'
             print(f'{grown:.1f} MB above {megabytes["idle"]:.1f} MB{verdict}', flush=True)
 
 
@@ -72,13 +72,15 @@ def add_account(app: Flask, posts: int) -> int:
     user = {'username': f'user{posts}', 'email': f'user{posts}@example.com', 'password_hash': ''}
     with app.app_context(), db.engine.begin() as connection:
         id = connection.scalar(insert(User).values(**user, created_at=utcnow(), post_count=posts).returning(User.id))
-        connection.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
+        connection.execute(
+            update(TableCount).where(TableCount.table_name == 'users').values(row_count=TableCount.row_count + 1)
+        )
         first = id * 10_000_000
         now = utcnow()
         rows = ((first + n, id, None, f'{TEXT}{n}', now, 0, 0) for n in range(posts))
         with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
             load(connection, Post, POST_COLUMNS, rows, posts)
-        settle(connection)
+        finish_load(connection)
     return int(id)
 
 
@@ -88,9 +90,9 @@ def fetch(server: Server, headers: dict[str, str], pause: float) -> tuple[int, i
     lines = size = 0
     with closing(connection):
         connection.request('GET', '/api/me/export', headers=headers)
-        answer = connection.getresponse()
-        assert answer.status == 200
-        while chunk := answer.read(CHUNK):
+        response = connection.getresponse()
+        assert response.status == 200
+        while chunk := response.read(CHUNK):
             lines += chunk.count(b'\n')
             size += len(chunk)
             time.sleep(pause)

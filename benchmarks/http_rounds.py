@@ -12,10 +12,10 @@ from typing import Any
 from benchmarks.cases import Case
 from benchmarks.contenders import CONTENDERS, ROOT, Contender
 from benchmarks.rounds import Options, Spent, backends, prepared, spent_since, summed
-from benchmarks.servers import Client, free_port, in_threads, request_bytes, stat_fields
+from benchmarks.wsgi_servers import Client, free_port, in_threads, request_bytes, stat_fields
 
 CONNECTIONS = 8
-SECONDS_A_BATCH = 1.0
+BATCH_SECONDS = 1.0
 TICK = 1 / os.sysconf('SC_CLK_TCK')
 # The idle ones stay while others have their turn.
 BLOCKING = '--blocking-threads 4 --blocking-threads-idle-timeout 600'.split()
@@ -24,12 +24,12 @@ GRANIAN = '--http 1 --host 127.0.0.1 --workers 1 --respawn-interval 3.5 --log-le
 
 def measure_http(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
     """A result for each case."""
-    with prepared(url, options.keys, folder) as (asked, answers, database), ExitStack() as stack:
-        servers = [stack.enter_context(serving(contender, url, answers)) for contender in CONTENDERS]
+    with prepared(url, options.keys, folder) as (asked, responses, database), ExitStack() as stack:
+        servers = [stack.enter_context(serving(contender, url, responses)) for contender in CONTENDERS]
         results = []
         for case in asked:
             takers = [server for server in servers if server.contender.takes(case, database)]
-            results.append(in_turn(case, takers, url, options.pairs))
+            results.append(run_alternately(case, takers, url, options.pairs))
         return results
 
 
@@ -47,13 +47,13 @@ class Server:
 
 
 @contextmanager
-def serving(contender: Contender, url: str, answers: Path) -> Iterator[Server]:
-    """granian, as `python -m api.server` starts it."""
+def serving(contender: Contender, url: str, responses: Path) -> Iterator[Server]:
+    """granian, as `python -m api.server.web` starts it."""
     port = free_port()
     threads = BLOCKING if contender.interface == 'wsgi' else ['--loop', 'uvloop']
     how = ['--interface', contender.interface, '--port', str(port), *threads]
     command = [contender.python, '-m', 'granian', *GRANIAN, *how, f'{contender.module}:app']
-    process = subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, answers))
+    process = subprocess.Popen(command, cwd=ROOT, env=contender.settings(url, responses))
     try:
         yield Server(contender, process, port)
     finally:
@@ -61,7 +61,7 @@ def serving(contender: Contender, url: str, answers: Path) -> Iterator[Server]:
         process.wait(timeout=20)
 
 
-def in_turn(case: Case, servers: list[Server], url: str, pairs: int) -> dict[str, Any]:
+def run_alternately(case: Case, servers: list[Server], url: str, pairs: int) -> dict[str, Any]:
     loads = [Load(case, server, url) for server in servers]
     spent: Spent = {load.key: [] for load in loads}
     for _ in range(pairs):
@@ -116,7 +116,7 @@ class Load:
     def run(self) -> tuple[float, float]:
         """Seconds of CPU a request: of the server, and of PostgreSQL's processes that serve it."""
         process, before, began = self.server.cpu(), backends(self.url, self.server.contender), time.monotonic()
-        answered = self.send(SECONDS_A_BATCH)
+        answered = self.send(BATCH_SECONDS)
         self.rates.append(answered / (time.monotonic() - began))
         backend = spent_since(before, backends(self.url, self.server.contender))
         return (self.server.cpu() - process) / answered, backend / answered

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from werkzeug.test import EnvironBuilder
 
 from api.actions.tokens import issue_token
-from api.extensions import db
+from api.db.session import db
 
 
 def basic(username: str, password: str) -> dict[str, str]:
@@ -20,9 +20,9 @@ def basic(username: str, password: str) -> dict[str, str]:
 
 
 def bearer(app: Flask, username: str, password: str) -> dict[str, str]:
-    answer = app.test_client().post('/api/tokens', headers=basic(username, password))
-    assert answer.status_code == 200, answer.text
-    return {'Authorization': f'Bearer {answer.json["token"]}'}
+    response = app.test_client().post('/api/tokens', headers=basic(username, password))
+    assert response.status_code == 200, response.text
+    return {'Authorization': f'Bearer {response.json["token"]}'}
 
 
 def bearer_of(app: Flask, id: int) -> dict[str, str]:
@@ -38,12 +38,12 @@ def caller(app: Flask, path: str, headers: dict[str, str], method: str = 'GET') 
     environ = EnvironBuilder(path=path, method=method, headers=headers).get_environ()
 
     def call() -> bytes:
-        answer: Any = app(dict(environ), lambda status, headers, exc_info=None: None)
+        response: Any = app(dict(environ), lambda status, headers, exc_info=None: None)
         try:
-            return b''.join(answer)
+            return b''.join(response)
         finally:
-            if hasattr(answer, 'close'):
-                answer.close()
+            if hasattr(response, 'close'):
+                response.close()
 
     return call
 

@@ -4,9 +4,9 @@ from typing import Any
 
 PROFILED_SECONDS = 3.0
 
-DISPATCH, EDGE, AUTH, VALIDATION = 'dispatch', 'edge', 'auth', 'validation'
+DISPATCH, HTTP, AUTH, VALIDATION = 'dispatch', 'http', 'auth', 'validation'
 SQLALCHEMY, DRIVER, DUMP, JSON = 'SQLAlchemy', 'driver', 'dump', 'JSON'
-NAMES = [DISPATCH, EDGE, AUTH, VALIDATION, SQLALCHEMY, DRIVER, DUMP, JSON, 'other']
+NAMES = [DISPATCH, HTTP, AUTH, VALIDATION, SQLALCHEMY, DRIVER, DUMP, JSON, 'other']
 
 # A part of the file's path, a function or '' for all of them, the layer. The first that fits counts.
 LAYERS = [
@@ -20,30 +20,30 @@ LAYERS = [
     ('/sqlalchemy/', '', SQLALCHEMY),
     ('/flask_sqlalchemy/', '', SQLALCHEMY),
     # Where the driver's cursor is called, which is C on SQLite.
-    ('/api/queries/statement.py', 'execute', DRIVER),
+    ('/api/db/statement.py', 'execute', DRIVER),
     ('/api/queries/', '', SQLALCHEMY),
-    ('/api/database.py', '', SQLALCHEMY),
-    ('/api/extensions.py', '', SQLALCHEMY),
-    ('/api/edge/transaction.py', 'reading', SQLALCHEMY),
-    ('/api/edge/auth.py', '', AUTH),
+    ('/api/db/', '', SQLALCHEMY),
+    ('/api/http/unit_of_work.py', 'read_only', SQLALCHEMY),
+    ('/api/http/auth.py', '', AUTH),
     ('/flask_httpauth.py', '', AUTH),
     ('/api/actions/tokens.py', '', AUTH),
-    ('/api/actions/users.py', 'note_seen', AUTH),
-    ('/api/scopes.py', '', AUTH),
+    ('/api/actions/users.py', 'touch_last_seen', AUTH),
+    ('/api/security/scopes.py', '', AUTH),
     ('/api/actions/', '', SQLALCHEMY),
-    ('/api/schemas/base.py', 'encode', JSON),
-    ('/api/edge/bodies.py', 'read_object', JSON),
+    ('/api/schemas/base.py', 'encode_json', JSON),
+    ('/api/http/request_body.py', 'parse_json_object', JSON),
     ('/api/schemas/collections.py', '', VALIDATION),
     ('/api/schemas/base.py', '_deserialize', VALIDATION),
     ('/api/schemas/base.py', 'load', VALIDATION),
     ('/api/schemas/', '', DUMP),
+    ('/api/serialization/', '', DUMP),
     ('/webargs/', '', VALIDATION),
     ('/marshmallow/', '', VALIDATION),
     ('/flask_marshmallow/', '', DUMP),
-    ('/api/edge/', '', EDGE),
-    ('/api/routes/', '', EDGE),
-    ('/api/', '', EDGE),
-    ('/logging/', '', EDGE),
+    ('/api/http/', '', HTTP),
+    ('/api/routes/', '', HTTP),
+    ('/api/', '', HTTP),
+    ('/logging/', '', HTTP),
     ('/werkzeug/', '', DISPATCH),
     ('/flask/', '', DISPATCH),
     ('/apifairy/', '', DISPATCH),

@@ -7,11 +7,17 @@ from typing import Any
 
 from benchmarks import plot, profiles
 from benchmarks.contenders import LIMITS
+from support.tables import DATABASES, markdown
 
 DOCS = Path(__file__).parents[1] / 'docs'
+
+
 BEGIN, END = '<!-- make bench: begin -->', '<!-- make bench: end -->'
+
+
 IDENTITY = ('mode', 'database', 'scale')
-DATABASES = {'sqlite': 'SQLite', 'postgresql': 'PostgreSQL'}
+
+
 Run = dict[str, Any]
 
 
@@ -69,15 +75,6 @@ def profile(run: Run) -> str:
         backend = case['contenders']['microblog']['backend']
         rows.append([case['name'], *(f'{layers[name]:.0f}' for name in names), f'{backend:.0f}' if backend else ''])
     return markdown(['µs', *names, 'PostgreSQL'], rows) if rows else ''
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """A table that is aligned in a terminal, too."""
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    rule = ['-' * width for width in widths]
-    return '\n'.join(
-        '| ' + ' | '.join(cell.ljust(width) for cell, width in zip(row, widths)) + ' |' for row in [heads, rule, *rows]
-    )
 
 
 def save(file: Path, runs: list[Run], versions: dict[str, Any]) -> list[Run]:

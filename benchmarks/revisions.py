@@ -27,8 +27,12 @@ from unittest.mock import patch
 from flask import Flask
 from benchmarks.measure import backends, bearer_of, caller, cpu
 from api.app import create_app
-from api.extensions import db
-from api.actions.posts import write_post
+try:
+    from api.db.session import db
+    from api.actions.posts import create_post
+except ImportError:
+    from api.extensions import db
+    from api.actions.posts import write_post as create_post
 from api.actions.follows import follow_user
 from config import Settings
 

@@ -12,17 +12,17 @@ import psycopg
 from sqlalchemy import make_url
 
 from api.app import create_app
-from api.extensions import db
+from api.db.session import db
 from benchmarks.cases import Case, cases, clean, prepare
 from benchmarks.contenders import CONTENDERS, MICROBLOG, Contender, Runner, running
 from benchmarks.measure import cpu_of
-from benchmarks.peers.positions import SECRET_KEY
+from benchmarks.peers.cursors import SECRET_KEY
 from benchmarks.profiles import LAYERS, PROFILED_SECONDS
 from config import Settings
 
 WARM_UP = 30
-SECONDS_A_BATCH = 0.15
-MEMBERS_THAT_DIFFER = (r'"id":(\d+)', r'"created_at":"([^"]+)"')
+BATCH_SECONDS = 0.15
+VOLATILE_FIELD_PATTERNS = (r'"id":(\d+)', r'"created_at":"([^"]+)"')
 
 Spent = dict[str, list[tuple[float, float]]]
 
@@ -36,10 +36,10 @@ class Options(NamedTuple):
 def measure(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
     """A result for each case."""
     with (
-        prepared(url, options.keys, folder) as (asked, answers, database),
-        running(CONTENDERS, url, answers) as runners,
+        prepared(url, options.keys, folder) as (asked, responses, database),
+        running(CONTENDERS, url, responses) as runners,
     ):
-        return [in_turn(case, runners, database, url, options) for case in asked]
+        return [run_alternately(case, runners, database, url, options) for case in asked]
 
 
 @contextmanager
@@ -51,19 +51,19 @@ def prepared(url: str, keys: list[str] | None, folder: Path) -> Iterator[tuple[l
         author = asked[-1].viewer
         clean(author)
         prepare({case.viewer for case in asked})
-        leave()
+        dispose_engine()
     asked = [case for case in asked if keys is None or case.key in keys]
-    answers = folder / f'answers_{Path(make_url(url).database or "").stem}.json'
+    responses = folder / f'answers_{Path(make_url(url).database or "").stem}.json'
     try:
-        remember(url, asked, answers)
-        yield asked, answers, make_url(url).get_backend_name()
+        remember(url, asked, responses)
+        yield asked, responses, make_url(url).get_backend_name()
     finally:
         with app.app_context():
             clean(author)
-            leave()
+            dispose_engine()
 
 
-def leave() -> None:
+def dispose_engine() -> None:
     """Closes the connections, which would be taken for the contender's."""
     db.session.remove()
     db.engine.dispose()
@@ -77,7 +77,7 @@ def remember(url: str, asked: list[Case], file: Path) -> None:
     file.write_text(json.dumps(bodies))
 
 
-def in_turn(case: Case, runners: list[Runner], database: str, url: str, options: Options) -> dict[str, Any]:
+def run_alternately(case: Case, runners: list[Runner], database: str, url: str, options: Options) -> dict[str, Any]:
     runners = [runner for runner in runners if runner.contender.takes(case, database)]
     check_same(case, runners)
     batches = [Batch(case, runner, url) for runner in runners]
@@ -95,18 +95,18 @@ def in_turn(case: Case, runners: list[Runner], database: str, url: str, options:
 
 def check_same(case: Case, runners: list[Runner]) -> None:
     """That all answer the same bytes, a line break at the end aside, and for what is new its id and time."""
-    answers = [(runner.contender, runner.tell('ask', request=case.request)) for runner in runners]
-    (_, expected), *others = answers
-    for contender, answer in others:
+    responses = [(runner.contender, runner.tell('ask', request=case.request)) for runner in runners]
+    (_, expected), *others = responses
+    for contender, response in others:
         for member in ('status', 'type'):
-            assert answer[member] == expected[member], (case.name, contender.name, answer)
-        assert comparable(case, answer) == comparable(case, expected), (case.name, contender.name, answer, expected)
+            assert response[member] == expected[member], (case.name, contender.name, response)
+        assert comparable(case, response) == comparable(case, expected), (case.name, contender.name, response, expected)
 
 
-def comparable(case: Case, answer: dict[str, Any]) -> str:
-    body = str(answer['body']).removesuffix('\n')
+def comparable(case: Case, response: dict[str, Any]) -> str:
+    body = str(response['body']).removesuffix('\n')
     if case.method == 'POST':
-        for pattern in MEMBERS_THAT_DIFFER:
+        for pattern in VOLATILE_FIELD_PATTERNS:
             value = re.search(pattern, body)
             assert value, body
             body = body.replace(value[1], '...')
@@ -122,7 +122,7 @@ class Batch:
         self.url = url
         self.times = 20
         process, backend = self.run()
-        self.times = max(10, int(SECONDS_A_BATCH / (process + backend)))
+        self.times = max(10, int(BATCH_SECONDS / (process + backend)))
 
     def run(self) -> tuple[float, float]:
         """Seconds of CPU a request: of the process, and of PostgreSQL's processes that serve it."""

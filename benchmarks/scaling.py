@@ -21,17 +21,22 @@ from typing import Any
 
 from api.app import create_app
 from benchmarks.measure import bearer_of
-from benchmarks.servers import TICK, stat_fields
-from chaos.cluster import Cluster
+from benchmarks.wsgi_servers import TICK, stat_fields
 from config import Settings
-from tests import databases
-from tests.replication import replication
-from tests.servers import Server, serving
-from tests.unit.test_counters import own_redis
+from support import databases
+from support.postgresql_cluster import Cluster
+from support.redis_server import redis_server
+from support.replication import replicated_clusters
+from support.servers import Server, start_server
 
 SEED = {'users': 20_000, 'follows': 200_000, 'posts': 500_000, 'likes': 500_000}
 CALLERS, CLIENTS = 200, 8
-TURNS = ('/api/feed',) * 6 + ('/api/posts', '/api/users/{}', '/api/users/{}/followers', '/api/users/{}/posts')
+REQUEST_SEQUENCE = ('/api/feed',) * 6 + (
+    '/api/posts',
+    '/api/users/{}',
+    '/api/users/{}/followers',
+    '/api/users/{}/posts',
+)
 
 
 def main() -> None:
@@ -40,8 +45,8 @@ def main() -> None:
     parser.add_argument('--requests', type=int, default=1600, help='in a round, of each configuration')
     options = parser.parse_args()
     with ExitStack() as stack:
-        primary, replica = stack.enter_context(replication())
-        redis = stack.enter_context(own_redis(Path(stack.enter_context(TemporaryDirectory()))))
+        primary, replica = stack.enter_context(replicated_clusters())
+        redis = stack.enter_context(redis_server(Path(stack.enter_context(TemporaryDirectory()))))
         bearers = fill(primary)
         shared = {'RATELIMIT_ENABLED': 'true', 'RATELIMIT_STORAGE_URI': redis.uri}
         there = {'DATABASE_REPLICA_URL': replica.url('postgres')}
@@ -52,7 +57,7 @@ def main() -> None:
             '2 processes, replica': shared | there | {'WEB_WORKERS': '2'},
         }
         url = primary.url('postgres')
-        servers = {name: stack.enter_context(serving(url, **chosen)) for name, chosen in settings.items()}
+        servers = {name: stack.enter_context(start_server(url, **chosen)) for name, chosen in settings.items()}
         measured: dict[str, list[Any]] = {name: [] for name in servers}
         for round in range(-1, options.rounds):
             for name, server in servers.items():
@@ -99,10 +104,12 @@ def ask(server: Server, bearers: list[dict[str, str]], numbers: Iterator[int]) -
                 body = json.dumps({'text': f'Hello for the {number}th time!'})
                 connection.request('POST', '/api/posts', body, {**bearers[caller], 'Content-Type': 'application/json'})
             else:
-                connection.request('GET', TURNS[turn % len(TURNS)].format(caller + 1), headers=bearers[caller])
-            answer = connection.getresponse()
-            text = answer.read()
-            assert answer.status in (200, 201), text
+                connection.request(
+                    'GET', REQUEST_SEQUENCE[turn % len(REQUEST_SEQUENCE)].format(caller + 1), headers=bearers[caller]
+                )
+            response = connection.getresponse()
+            text = response.read()
+            assert response.status in (200, 201), text
 
 
 def cpu_of(pid: int) -> float:

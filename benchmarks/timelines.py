@@ -21,8 +21,8 @@ from sqlalchemy import ScalarResult, Select, func, insert, or_, select
 from api.actions.follows import follow_user
 from api.app import create_app
 from api.clock import utcnow
-from api.edge.positions import sealed
-from api.extensions import db
+from api.db.session import db
+from api.http.pagination.cursors import encode_cursor
 from api.models import Follow, Post, User
 from benchmarks.measure import bearer_of, caller, compare, ratio
 
@@ -114,7 +114,7 @@ def position(app: Flask, path: str, ids: Select[Any], page: int) -> tuple[int, s
         full = max(1, len(found) // PER_PAGE)
         # What is shorter than two pages has its second half for a deep page.
         last = found[(full - 1) * PER_PAGE - 1] if full > 1 else found[len(found) // 2]
-        return full, sealed(last)
+        return full, encode_cursor(last)
 
 
 if __name__ == '__main__':

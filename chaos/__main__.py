@@ -10,11 +10,11 @@ import time
 import traceback
 from pathlib import Path
 
-from chaos.cluster import Cluster
 from chaos.faults import FAULTS
 from chaos.findings import Fault, Findings, LeftOut, Row, table
 from chaos.stage import set_up
-from tests.servers import ROOT
+from support.postgresql_cluster import Cluster
+from support.servers import ROOT
 
 DOCS = ROOT / 'docs' / 'chaos.md'
 BEGIN, END = '<!-- make chaos: begin -->', '<!-- make chaos: end -->'

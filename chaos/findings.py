@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.report import DATABASES, markdown
 from chaos.load import Load, Outcome
 from chaos.stage import Stage
+from support.tables import DATABASES, markdown
 
 
 class LeftOut(Exception):

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 from chaos.stage import Stage, log_in
-from tests.servers import Server
+from support.servers import Server
 
-SECONDS_BETWEEN_REQUESTS = 0.01
-SECONDS_BETWEEN_LOOKS = 0.1
-SECONDS_UNTIL_AGAIN = 0.05
-SECONDS_OF_PATIENCE = 60
-NO_ANSWER, CLOSED = 0, -1
-UNDER_WAY = 409  # a request with the same key, whose client heard no more of it
+REQUEST_INTERVAL = 0.01
+PROBE_INTERVAL = 0.1
+RETRY_DELAY = 0.05
+CLIENT_TIMEOUT = 60
+NO_RESPONSE, CLOSED = 0, -1
+IN_PROGRESS = 409  # a request with the same key, whose client heard no more of it
 
 
 class Outcome(NamedTuple):
@@ -43,7 +43,7 @@ class Client:
     """One connection at a time, which is opened anew where it is gone."""
 
     def __init__(self, port: int, outcomes: list[Outcome], token: str = '') -> None:
-        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=SECONDS_OF_PATIENCE)
+        self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=CLIENT_TIMEOUT)
         self.outcomes = outcomes
         self.headers = {'Authorization': f'Bearer {token}'} if token else {}
 
@@ -56,13 +56,13 @@ class Client:
             if body is not None:
                 sent['Content-Type'] = 'application/json'
             self.connection.request(method, path, None if body is None else json.dumps(body), sent)
-            answer = self.connection.getresponse()
-            answer.read()
-            outcome = (answer.status, '', answer.getheader('Retry-After') is not None)
+            response = self.connection.getresponse()
+            response.read()
+            outcome = (response.status, '', response.getheader('Retry-After') is not None)
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
             is_closed = served_before and isinstance(error, ConnectionError)
-            outcome = (CLOSED if is_closed else NO_ANSWER, type(error).__name__, False)
+            outcome = (CLOSED if is_closed else NO_RESPONSE, type(error).__name__, False)
         self.outcomes.append(Outcome(begun, time.monotonic() - begun, method, *outcome))
         return outcome[0]
 
@@ -96,19 +96,19 @@ class Load:
 
     def work(self, step: Callable[[Client], None], token: str) -> None:
         client = Client(self.server.port, self.outcomes, token)
-        while not self.stopped.wait(SECONDS_BETWEEN_REQUESTS):
+        while not self.stopped.wait(REQUEST_INTERVAL):
             step(client)
         client.connection.close()
 
     def read(self, client: Client) -> None:
         if client.ask('GET', '/api/posts?limit=5') != 200:
-            self.stopped.wait(SECONDS_UNTIL_AGAIN)
+            self.stopped.wait(RETRY_DELAY)
 
     def write(self, client: Client) -> None:
         text = secrets.token_hex(12)
         headers = {'Idempotency_Key': text} if self.keys else {}
         while client.ask('POST', '/api/posts', {'text': text}, **headers) != 201:
-            if self.stopped.wait(SECONDS_UNTIL_AGAIN):
+            if self.stopped.wait(RETRY_DELAY):
                 return
         self.acknowledged.append(text)
 
@@ -138,7 +138,7 @@ def watching(server: Server, path: str) -> Iterator[list[Outcome]]:
 
     def watch() -> None:
         client = Client(server.port, outcomes)
-        while not stopped.wait(SECONDS_BETWEEN_LOOKS):
+        while not stopped.wait(PROBE_INTERVAL):
             client.ask('GET', path)
         client.connection.close()
 

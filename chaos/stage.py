@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, NullPool, create_engine, text
 
 from api.app import create_app
-from chaos.cluster import Cluster
-from chaos.processes import children_of, end
 from config import Settings
-from tests.servers import ROOT, Server, free_port, wait_for
+from support.postgresql_cluster import Cluster
+from support.processes import children_of, stop
+from support.servers import ROOT, Server, free_port, wait_until_ready
 
 # As an operator would have it on two cores; without limits, because a load is few clients that ask much.
 PRODUCTION = {
@@ -78,14 +78,14 @@ class Stage(NamedTuple):
 
     @contextmanager
     def serving(self, code: Path = ROOT, **settings: str) -> Iterator[Server]:
-        """`python -m api.server`, once it answers, with as many processes as it should have."""
+        """`python -m api.server.web`, once it answers, with as many processes as it should have."""
         port = free_port()
-        server = Server(port, self.start('api.server', code=code, PORT=str(port), **settings))
+        server = Server(port, self.start('api.server.web', code=code, PORT=str(port), **settings))
         try:
-            wait_for(server)
+            wait_until_ready(server)
             yield server
         finally:
-            end(server.process, children_of(server.process))
+            stop(server.process, children_of(server.process))
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

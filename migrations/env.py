@@ -3,7 +3,8 @@
 from alembic import context
 
 from api import models  # noqa: F401 (so that the metadata knows every table)
-from api.database import Base, UTCDateTime
+from api.db.base import Base
+from api.db.types import UTCDateTime
 
 
 def render_item(kind, item, autogenerate_context):

@@ -1,55 +1,37 @@
 """Fixtures. A test that uses the database runs on SQLite and on PostgreSQL."""
 
-import base64
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import event, insert, update
-from werkzeug.test import TestResponse
 
 from api.actions.tokens import issue_token
-from api.actions.users import note_seen
+from api.actions.users import touch_last_seen
 from api.app import create_app
 from api.clock import utcnow
-from api.extensions import db, passwords
-from api.models import Total, User
-from api.queries import statement
+from api.db import statement
+from api.db.session import db
+from api.models import TableCount, User
+from api.security.passwords import passwords
 from config import Settings
-from tests import databases
-from tests.document import Document
-from tests.servers import Server, serving
-from tests.survivors import no_process_survives  # noqa: F401
+from support import databases
+from support.databases import restore, rows_of
+from support.servers import Server, start_server
+from tests.support.client import PASSWORD, Client, issued_tokens
+from tests.support.document import Document
+from tests.support.rows import log_in
+from tests.support.survivors import no_process_survives  # noqa: F401
+from tests.support.world import Operation, World, build_world, read_operations
 
-pytest_plugins = ['tests.marks']
+pytest_plugins = ['tests.support.marks']
 
-PASSWORD = 'correct horse battery'
-issued_tokens: set[str] = set()
+
 open_transactions: list[str] = []
-
-
-class Client(FlaskClient):
-    """A client that checks every answer against the document, and sends its token if it has one."""
-
-    document: Document
-    token: str | None = None
-    id: int
-
-    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        if self.token:
-            kwargs['headers'] = {'Authorization': f'Bearer {self.token}'} | dict(kwargs.get('headers') or {})
-        answer = super().open(*args, **kwargs)
-        self.document.check(answer.request.method, answer.request.path, answer)
-        if answer.status_code < 300 and answer.is_json and answer.data and 'token' in (answer.json or {}):
-            issued_tokens.add(answer.json['token'])
-        return answer
-
-    def ask_for_token(self, username: str, password: str = PASSWORD) -> TestResponse:
-        return self.post('/api/tokens', headers=basic(username, password))
 
 
 def hash_cheaply() -> None:
@@ -57,14 +39,9 @@ def hash_cheaply() -> None:
     passwords.set_cost(passes=1, memory_kib=8)
 
 
-def basic(username: str, password: str) -> dict[str, str]:
-    credentials = base64.b64encode(f'{username}:{password}'.encode()).decode()
-    return {'Authorization': f'Basic {credentials}'}
-
-
 @pytest.fixture(scope='session', params=['sqlite', 'postgresql'])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from databases.of_kind(request.param, tmp_path_factory.mktemp('database'), 'test')
+    yield from databases.create_database(request.param, tmp_path_factory.mktemp('database'), 'test')
 
 
 @pytest.fixture(scope='session')
@@ -109,7 +86,7 @@ def app(migrated_app: Flask) -> Iterator[Flask]:
     assert not open_transactions
     assert not [token for token in issued_tokens if token in found]
     issued_tokens.clear()
-    databases.empty(migrated_app, rows)
+    databases.delete_all_rows(migrated_app, rows)
 
 
 @pytest.fixture
@@ -126,9 +103,9 @@ def make_user(anonymous: Client) -> Callable[..., dict[str, Any]]:
 
     def register(username: str, **others: Any) -> dict[str, Any]:
         registration = {'username': username, 'email': f'{username}@example.com', 'password': PASSWORD} | others
-        answer = anonymous.post('/api/users', json=registration)
-        assert answer.status_code == 201, answer.text
-        return answer.json
+        response = anonymous.post('/api/users', json=registration)
+        assert response.status_code == 201, response.text
+        return response.json
 
     return register
 
@@ -149,9 +126,11 @@ def login(app: Flask, password_hash: str) -> Callable[[str], Client]:
         with app.app_context():
             user = {'username': username, 'email': f'{username}@example.com', 'password_hash': password_hash}
             client.id = db.session.scalars(insert(User).values(**user, created_at=utcnow()).returning(User.id)).one()
-            db.session.execute(update(Total).where(Total.name == 'users').values(value=Total.value + 1))
+            db.session.execute(
+                update(TableCount).where(TableCount.table_name == 'users').values(row_count=TableCount.row_count + 1)
+            )
             client.token = issue_token(actor=client.id).token
-            note_seen(client.id, None)
+            touch_last_seen(client.id, None)
             db.session.commit()
         issued_tokens.add(client.token)
         return client
@@ -173,7 +152,7 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
         run = statement.execute
 
-        def execute(source: statement.Source, text: str, values: Any) -> Any:
+        def execute(source: statement.ReadSource, text: str, values: Any) -> Any:
             statements.append(text)
             return run(source, text, values)
 
@@ -181,7 +160,7 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
             engine = db.engine
         event.listen(engine, 'before_cursor_execute', note)
         with monkeypatch.context() as patch:
-            patch.setattr('api.queries.statement.execute', execute)
+            patch.setattr('api.db.statement.execute', execute)
             yield statements
         event.remove(engine, 'before_cursor_execute', note)
 
@@ -190,7 +169,7 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
 @pytest.fixture(scope='session')
 def running_server(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
-    with serving(settings.database_url) as server:
+    with start_server(settings.database_url) as server:
         yield server
 
 
@@ -198,3 +177,59 @@ def running_server(starts_processes: None, migrated_app: Flask, settings: Settin
 def server(app: Flask, running_server: Server) -> Server:
     """A real server, in a process of its own, on the database of `app`."""
     return running_server
+
+
+@pytest.fixture(scope='session')
+def operations(migrated_app: Flask) -> dict[str, Operation]:
+    return read_operations(migrated_app)
+
+
+TEMPLATE_LIFETIME = 300  # links in a world work for ten minutes
+
+
+class WorldTemplate(NamedTuple):
+    """A world with its rows, and when it was built."""
+
+    world: World
+    rows: dict[str, list[tuple[Any, ...]]]
+    built_at: float
+
+
+@pytest.fixture(scope='session')
+def templates(migrated_app: Flask) -> dict[str, WorldTemplate]:
+    """The template of `make_world`, once there is one."""
+    return {}
+
+
+@pytest.fixture
+def make_world(app: Flask, password_hash: str, templates: dict[str, WorldTemplate]) -> Callable[[], World]:
+    """Build a world. In an empty database it is a copy of a template, which costs less."""
+
+    def make() -> World:
+        if not is_empty(app):
+            return build_world(app, password_hash)
+        template = templates.get('world')
+        if template and monotonic() < template.built_at + TEMPLATE_LIFETIME:
+            restore(app, template.rows)
+            return template.world
+        built_at, world = monotonic(), build_world(app, password_hash)
+        templates['world'] = WorldTemplate(world, rows_of(app), built_at)
+        return world
+
+    return make
+
+
+def is_empty(app: Flask) -> bool:
+    return not any(rows for table, rows in rows_of(app).items() if table != 'table_counts')
+
+
+@pytest.fixture
+def ana(app: Flask) -> Client:
+    """Return the client of a new user named ana."""
+    return log_in(app, 'ana')
+
+
+@pytest.fixture
+def bea(app: Flask) -> Client:
+    """Return the client of a new user named bea."""
+    return log_in(app, 'bea')

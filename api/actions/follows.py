@@ -6,41 +6,41 @@ neither waits for the other.
 
 from sqlalchemy import select, update
 
-from api.actions.rows import delete_once, insert_once
+from api.actions.rows import delete_if_present, insert_if_absent
 from api.clock import utcnow
+from api.db.session import db
 from api.errors import ApiError, NotFoundError, UnauthorizedError
-from api.extensions import db
 from api.models import Follow, User
-from api.problems import FOLLOWING_ONESELF
+from api.problems import CANNOT_FOLLOW_SELF
 
 
 def follow_user(*, actor: int, id: int) -> None:
     """Makes the actor follow a user. Does nothing where they do already."""
     lock_both(actor, id)
-    if insert_once(Follow, follower_id=actor, followed_id=id, created_at=utcnow()):
-        count(actor, id, 1)
+    if insert_if_absent(Follow, follower_id=actor, followed_id=id, created_at=utcnow()):
+        adjust_follow_counts(actor, id, 1)
 
 
 def unfollow_user(*, actor: int, id: int) -> None:
     """Makes the actor not follow a user. Does nothing where they do not."""
     lock_both(actor, id)
-    if delete_once(Follow, follower_id=actor, followed_id=id):
-        count(actor, id, -1)
+    if delete_if_present(Follow, follower_id=actor, followed_id=id):
+        adjust_follow_counts(actor, id, -1)
 
 
 def lock_both(actor: int, id: int) -> None:
     """Locks both rows; 404 where the user does not exist, 400 where it is the actor."""
     if actor == id:
-        raise ApiError(FOLLOWING_ONESELF)
-    both = select(User.id, User.disabled_at).where(User.id.in_([actor, id])).order_by(User.id)
-    there = {user.id: user for user in db.session.execute(both.with_for_update(key_share=True))}
-    if actor not in there or there[actor].disabled_at:
+        raise ApiError(CANNOT_FOLLOW_SELF)
+    users = select(User.id, User.disabled_at).where(User.id.in_([actor, id])).order_by(User.id)
+    rows = {user.id: user for user in db.session.execute(users.with_for_update(key_share=True))}
+    if actor not in rows or rows[actor].disabled_at:
         raise UnauthorizedError
-    if id not in there:
+    if id not in rows:
         raise NotFoundError
 
 
-def count(follower: int, followed: int, step: int) -> None:
+def adjust_follow_counts(follower: int, followed: int, delta: int) -> None:
     following = update(User).where(User.id == follower)
-    db.session.execute(following.values(following_count=User.following_count + step))
-    db.session.execute(update(User).where(User.id == followed).values(follower_count=User.follower_count + step))
+    db.session.execute(following.values(following_count=User.following_count + delta))
+    db.session.execute(update(User).where(User.id == followed).values(follower_count=User.follower_count + delta))

@@ -9,46 +9,46 @@ from sqlalchemy import Select, Table, bindparam, delete, func, insert, or_, sele
 from sqlalchemy.dialects import postgresql
 
 from api.clock import utcnow
+from api.db.session import db
 from api.errors import ApiError, NotFoundError, UnauthorizedError
-from api.extensions import db
 from api.models import Post, PostVersion, User
-from api.problems import NOTHING_TO_REPLY_TO
+from api.problems import REPLY_TARGET_NOT_FOUND
 
-TURN = 6_203_748_915
+POST_INSERT_LOCK = 6_203_748_915
 USERS, POSTS = cast(Table, User.__table__), cast(Table, Post.__table__)
-NEW = ('author_id', 'text', 'reply_to_id', 'created_at')
+INSERT_COLUMNS = ('author_id', 'text', 'reply_to_id', 'created_at')
 
 
-def in_turn() -> Any:
+def serialized_insert() -> Any:
     """An insert of a post that waits until those before it are committed, so that ids are given out in that order.
 
     Whoever polls for what is newer than an id would never see a post with a lower one that is committed later. On
     SQLite only one writes at a time as it is.
     """
-    turn = select(func.pg_advisory_xact_lock(TURN)).subquery('turn')
-    row: Select[Any] = select(*(bindparam(name, type_=POSTS.c[name].type) for name in NEW)).select_from(turn)
-    return postgresql.insert(POSTS).from_select(list(NEW), row)
+    lock = select(func.pg_advisory_xact_lock(POST_INSERT_LOCK)).subquery('turn')
+    row: Select[Any] = select(*(bindparam(name, type_=POSTS.c[name].type) for name in INSERT_COLUMNS)).select_from(lock)
+    return postgresql.insert(POSTS).from_select(list(INSERT_COLUMNS), row)
 
 
 # Made once, and without the ORM, which would look for objects to bring up to date: that costs more than the database.
-COUNT_POST = (
+INCREMENT_POST_COUNT = (
     update(USERS)
     .where(USERS.c.id == bindparam('actor'), USERS.c.disabled_at.is_(None))
     .values(post_count=USERS.c.post_count + 1)
     .returning(USERS.c.username, USERS.c.email)
 )
 INSERT_POST = {
-    'sqlite': insert(POSTS).values({name: bindparam(name) for name in NEW}).returning(*POSTS.c),
-    'postgresql': in_turn().returning(*POSTS.c),
+    'sqlite': insert(POSTS).values({name: bindparam(name) for name in INSERT_COLUMNS}).returning(*POSTS.c),
+    'postgresql': serialized_insert().returning(*POSTS.c),
 }
 
 
-def write_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict[str, Any]:
+def create_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict[str, Any]:
     """Writes a post and returns it as its author sees it."""
     if reply_to_id is not None:
-        count_reply(reply_to_id)
+        increment_reply_count(reply_to_id)
     connection = db.session.connection()
-    author = connection.execute(COUNT_POST, {'actor': actor}).one_or_none()
+    author = connection.execute(INCREMENT_POST_COUNT, {'actor': actor}).one_or_none()
     if author is None:
         raise UnauthorizedError
     values = {'author_id': actor, 'text': text, 'reply_to_id': reply_to_id, 'created_at': utcnow()}
@@ -56,13 +56,13 @@ def write_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict
     return {**post._mapping, 'author_username': author.username, 'author_email': author.email, 'liked': False}
 
 
-def count_reply(id: int) -> None:
-    counted = update(Post).where(Post.id == id).values(reply_count=Post.reply_count + 1)
-    if not db.session.connection().execute(counted).rowcount:
-        raise ApiError(NOTHING_TO_REPLY_TO, errors={'reply_to_id': ['There is no such post.']})
+def increment_reply_count(id: int) -> None:
+    statement = update(Post).where(Post.id == id).values(reply_count=Post.reply_count + 1)
+    if not db.session.connection().execute(statement).rowcount:
+        raise ApiError(REPLY_TARGET_NOT_FOUND, errors={'reply_to_id': ['There is no such post.']})
 
 
-def edit_post(*, id: int, text: str | None = None) -> None:
+def update_post(*, id: int, text: str | None = None) -> None:
     """Changes the text of a post and keeps what it was."""
     post = lock_post(id)
     if text is None or text == post.text:
@@ -75,13 +75,13 @@ def edit_post(*, id: int, text: str | None = None) -> None:
 def delete_post(*, id: int) -> None:
     """Deletes a post. Its replies stay and answer nothing any more."""
     parent = select(Post.reply_to_id).where(Post.id == id).scalar_subquery()
-    both = select(Post.id).where(or_(Post.id == id, Post.id == parent)).order_by(Post.id)
-    db.session.execute(both.with_for_update(key_share=True))
+    posts = select(Post.id).where(or_(Post.id == id, Post.id == parent)).order_by(Post.id)
+    db.session.execute(posts.with_for_update(key_share=True))
     post = lock_post(id)
     db.session.execute(delete(Post).where(Post.id == id))
     if post.reply_to_id is not None:
-        answered = Post.id == post.reply_to_id
-        db.session.execute(update(Post).where(answered).values(reply_count=Post.reply_count - 1))
+        parent_condition = Post.id == post.reply_to_id
+        db.session.execute(update(Post).where(parent_condition).values(reply_count=Post.reply_count - 1))
     db.session.execute(update(User).where(User.id == post.author_id).values(post_count=User.post_count - 1))
 
 

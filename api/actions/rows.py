@@ -8,16 +8,16 @@ from sqlalchemy import delete, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
-from api.database import Base
+from api.db.base import Base
+from api.db.session import db
 from api.errors import UnauthorizedError
-from api.extensions import db
 from api.models import User
 
-INSERTS = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
+INSERT_BY_DIALECT = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
 
 @contextmanager
-def if_possible() -> Iterator[None]:
+def best_effort() -> Iterator[None]:
     """For a statement of its own that may be left undone: a full disk, or a lock, is no reason to refuse a request."""
     try:
         yield
@@ -26,14 +26,14 @@ def if_possible() -> Iterator[None]:
             raise
 
 
-def insert_once(model: type[Base], **values: Any) -> bool:
+def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Whether the row really came: it does not where a constraint says that it is there already."""
-    insert: Any = INSERTS[db.engine.dialect.name](model)
-    inserted = insert.values(values).on_conflict_do_nothing().returning(literal(1))
-    return db.session.scalar(inserted) is not None
+    insert: Any = INSERT_BY_DIALECT[db.engine.dialect.name](model)
+    statement = insert.values(values).on_conflict_do_nothing().returning(literal(1))
+    return db.session.scalar(statement) is not None
 
 
-def delete_once(model: type[Base], **values: Any) -> bool:
+def delete_if_present(model: type[Base], **values: Any) -> bool:
     """Whether the row really went."""
     return db.session.connection().execute(delete(model).filter_by(**values)).rowcount > 0
 

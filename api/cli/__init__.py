@@ -1,14 +1,13 @@
-"""What operators and developers do with the `flask` command."""
+"""The `flask` commands for operators and developers."""
 
 from flask import Flask
 
 from api.cli.backup import backup_command, restore_command
-from api.cli.contract import contract_commands
 from api.cli.copy import copy_command
-from api.cli.data import recount_command
-from api.cli.document import document_command
+from api.cli.counters import counters_commands
+from api.cli.jobs import jobs_command
 from api.cli.migrations import db_commands
-from api.cli.outbox import outbox_command
+from api.cli.openapi import openapi_commands
 from api.cli.seed import seed_command
 from api.cli.users import users_commands
 
@@ -16,12 +15,11 @@ from api.cli.users import users_commands
 def add_commands(app: Flask) -> None:
     for command in (
         backup_command,
-        contract_commands,
         copy_command,
+        counters_commands,
         db_commands,
-        document_command,
-        outbox_command,
-        recount_command,
+        jobs_command,
+        openapi_commands,
         restore_command,
         seed_command,
         users_commands,

@@ -17,8 +17,8 @@ from flask.cli import with_appcontext
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import inspect
 
-from api.cli.failures import in_a_line, told_in_a_line
-from api.extensions import db
+from api.cli.errors import one_line, report_errors
+from api.db.session import db
 
 
 @click.command('backup')
@@ -30,11 +30,11 @@ def backup_command(file: Path, overwrite: bool) -> None:
     if file.exists() and not overwrite:
         raise click.ClickException(f'{file} is there already; --overwrite replaces it')
     url = db.engine.url
-    with told_in_a_line(), whole(file, overwrite) as part:
+    with report_errors(), atomic_file(file, overwrite) as temporary:
         if url.get_backend_name() == 'sqlite':
-            copy_sqlite(Path(url.database or ''), part)
+            copy_sqlite(Path(url.database or ''), temporary)
         else:
-            run('pg_dump', '--format=custom', f'--file={part}')
+            run_tool('pg_dump', '--format=custom', f'--file={temporary}')
     click.echo(f'{file}: {file.stat().st_size} bytes')
 
 
@@ -44,19 +44,19 @@ def backup_command(file: Path, overwrite: bool) -> None:
 def restore_command(file: Path) -> None:
     """Read a backup into an empty database. One from before the last migrations is upgraded afterwards."""
     url = db.engine.url
-    with told_in_a_line():
+    with report_errors():
         if tables := inspect(db.engine).get_table_names():
             raise click.ClickException(f'the database is not empty, there are {", ".join(tables)}')
         db.engine.dispose()
         if url.get_backend_name() == 'sqlite':
             copy_sqlite(file, Path(url.database or ''))
         else:
-            run('pg_restore', '--single-transaction', '--exit-on-error', str(file))
+            run_tool('pg_restore', '--single-transaction', '--exit-on-error', str(file))
     click.echo(f'{file} is restored')
 
 
 @contextmanager
-def whole(file: Path, overwrite: bool) -> Iterator[Path]:
+def atomic_file(file: Path, overwrite: bool) -> Iterator[Path]:
     """Another name for a file until it is whole, and on disk. Its owner alone may read it."""
     descriptor, name = mkstemp(prefix=f'{file.name}.', suffix='.part', dir=file.parent)
     try:
@@ -66,13 +66,13 @@ def whole(file: Path, overwrite: bool) -> Iterator[Path]:
             os.replace(name, file)
         else:
             os.link(name, file)  # which fails where somebody was quicker
-        sync(file.parent)
+        fsync_directory(file.parent)
     finally:
         os.close(descriptor)
         Path(name).unlink(missing_ok=True)
 
 
-def sync(folder: Path) -> None:
+def fsync_directory(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -83,15 +83,18 @@ def sync(folder: Path) -> None:
 def copy_sqlite(source: Path, target: Path) -> None:
     """In one step, which sees one moment and keeps nobody from writing; nothing of what is damaged."""
     uri = f'file:{quote(str(source))}?mode=ro'
-    with closing(sqlite3.connect(uri, uri=True)) as here, closing(sqlite3.connect(target)) as there:
-        (damage,) = here.execute('PRAGMA quick_check(1)').fetchone()
-        if damage != 'ok':
-            raise click.ClickException(f'{source} is damaged: {in_a_line(damage)}')
-        here.backup(there)
-        there.execute('PRAGMA journal_mode = DELETE')  # a file alone, until the application opens it
+    with (
+        closing(sqlite3.connect(uri, uri=True)) as source_connection,
+        closing(sqlite3.connect(target)) as target_connection,
+    ):
+        (problem,) = source_connection.execute('PRAGMA quick_check(1)').fetchone()
+        if problem != 'ok':
+            raise click.ClickException(f'{source} is damaged: {one_line(problem)}')
+        source_connection.backup(target_connection)
+        target_connection.execute('PRAGMA journal_mode = DELETE')  # a file alone, until the application opens it
 
 
-def run(program: str, *arguments: str) -> None:
+def run_tool(program: str, *arguments: str) -> None:
     """Runs a tool of PostgreSQL's. Its command line is seen by everybody on the machine, its environment is not."""
     _, connection = db.engine.dialect.create_connect_args(db.engine.url)
     connection.pop('context', None)  # which is psycopg's, the rest is libpq's
@@ -99,8 +102,8 @@ def run(program: str, *arguments: str) -> None:
     environment = os.environ | ({'PGPASSWORD': password} if password else {})
     options = ('--no-password', '--no-owner', '--no-privileges', f'--dbname={make_conninfo(**connection)}')
     try:
-        ran = subprocess.run([program, *options, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+        process = subprocess.run([program, *options, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
     except FileNotFoundError as error:
         raise click.ClickException(f"{program} is not here: install PostgreSQL's client") from error
-    if ran.returncode:
-        raise click.ClickException(in_a_line(ran.stderr) or f'{program} was ended by {ran.returncode}')
+    if process.returncode:
+        raise click.ClickException(one_line(process.stderr) or f'{program} was ended by {process.returncode}')

@@ -14,24 +14,25 @@ from flask.cli import with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy import Connection, Engine, String, Table, collate, create_engine, delete, exists, select, text
 
-from api.cli.failures import told_in_a_line
-from api.cli.loading import BATCH, write_rows
-from api.cli.migrations import demand_newest, upgrade_empty
-from api.database import Base, engine_options, prepare_engine, reader_of, snapshot_of, take_time
-from api.extensions import db
-from api.models import Total
-from config import with_our_driver
+from api.cli.errors import report_errors
+from api.cli.loading import BATCH_SIZE, write_rows
+from api.cli.migrations import require_head, upgrade_empty
+from api.db.base import Base
+from api.db.engine import autocommit_engine, configure_engine, disable_timeouts, engine_options, snapshot_engine
+from api.db.session import db
+from api.models import TableCount
+from config import normalize_database_url
 
 
-def known_url(context: click.Context, parameter: click.Parameter, url: str) -> str:
+def parse_url(context: click.Context, parameter: click.Parameter, url: str) -> str:
     try:
-        return with_our_driver(url)
+        return normalize_database_url(url)
     except ValidationError as error:
         raise click.BadParameter(str(error)) from error
 
 
 @click.command('copy')
-@click.argument('target_url', callback=known_url)
+@click.argument('target_url', callback=parse_url)
 @with_appcontext
 def copy_command(target_url: str) -> None:
     """Copy everything into another, empty database, and compare it there.
@@ -39,10 +40,10 @@ def copy_command(target_url: str) -> None:
     Everybody on a machine sees its command lines: leave the password out of the URL, and put it into PGPASSWORD or
     ~/.pgpass.
     """
-    with told_in_a_line(), snapshot(db.engine) as source:
-        demand_newest(source, 'the database')
+    with report_errors(), snapshot(db.engine) as source:
+        require_head(source, 'the database')
         upgrade_empty(target_url)
-        with filling(target_url) as target:
+        with target_transaction(target_url) as target:
             for table in Base.metadata.sorted_tables:
                 click.echo(copy_table(source, target, table))
 
@@ -51,18 +52,18 @@ def copy_command(target_url: str) -> None:
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """A transaction that sees the database as it is now, however long it takes, and keeps nobody from writing."""
     is_sqlite = engine.dialect.name == 'sqlite'
-    with (reader_of if is_sqlite else snapshot_of)(engine).connect() as connection:
+    with (autocommit_engine if is_sqlite else snapshot_engine)(engine).connect() as connection:
         if is_sqlite:
             connection.execute(text('BEGIN'))
-        take_time(connection)
+        disable_timeouts(connection)
         yield connection
 
 
 @contextmanager
-def filling(url: str) -> Iterator[Connection]:
+def target_transaction(url: str) -> Iterator[Connection]:
     """A transaction on an empty database, in which nobody else writes."""
-    engine = create_engine(url, **engine_options(url, connections=1))
-    prepare_engine(engine)
+    engine = create_engine(url, **engine_options(url, pool_size=1))
+    configure_engine(engine)
     try:
         with engine.begin() as connection:
             lock_empty(connection)
@@ -72,47 +73,47 @@ def filling(url: str) -> Iterator[Connection]:
 
 
 def lock_empty(connection: Connection) -> None:
-    take_time(connection)
+    disable_timeouts(connection)
     tables = Base.metadata.sorted_tables
     if connection.dialect.name == 'sqlite':
         connection.execute(text('PRAGMA defer_foreign_keys = ON'))  # until the end of the transaction
     else:
         names = ', '.join(table.name for table in tables)
         connection.execute(text(f'LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE'))
-    connection.execute(delete(Total))  # that of no users, which the migrations write
-    filled = [table.name for table in tables if connection.scalar(select(exists(select(table.c[0]))))]
-    if filled:
-        raise click.ClickException(f'the target has rows already, in {", ".join(filled)}: it has to be empty')
+    connection.execute(delete(TableCount))  # that of no users, which the migrations write
+    not_empty = [table.name for table in tables if connection.scalar(select(exists(select(table.c[0]))))]
+    if not_empty:
+        raise click.ClickException(f'the target has rows already, in {", ".join(not_empty)}: it has to be empty')
 
 
 def copy_table(source: Connection, target: Connection, table: Table) -> str:
     """Copies a table, and tells how many rows are the same in both; raises ClickException where they are not."""
-    sent, found = Digest(), Digest()
-    write_rows(target, table, table.columns.keys(), sent.over(rows_of(source, table)))
+    source_digest, target_digest = RowDigest(), RowDigest()
+    write_rows(target, table, table.columns.keys(), source_digest.track(iter_rows(source, table)))
     if table.autoincrement_column is not None:
-        go_on_after(target, table.name, last_id(source, table.name))
-    for _ in found.over(rows_of(target, table)):
+        restart_sequence(target, table.name, last_id(source, table.name))
+    for _ in target_digest.track(iter_rows(target, table)):
         pass
-    if str(sent) != str(found):
-        raise click.ClickException(f'{table.name} did not arrive as it was sent: {sent}, but {found}')
+    if str(source_digest) != str(target_digest):
+        raise click.ClickException(f'{table.name} did not arrive as it was sent: {source_digest}, but {target_digest}')
     target.execute(text(f'ANALYZE {table.name}'))
-    return f'{table.name}: {sent}'
+    return f'{table.name}: {source_digest}'
 
 
-def rows_of(connection: Connection, table: Table) -> Iterator[Any]:
+def iter_rows(connection: Connection, table: Table) -> Iterator[Any]:
     """All rows in the order of their keys, which is that of bytes where they are text."""
     binary = 'BINARY' if connection.dialect.name == 'sqlite' else 'C'
     key = (collate(column, binary) if isinstance(column.type, String) else column for column in table.primary_key)
-    return iter(connection.execute(select(table).order_by(*key).execution_options(yield_per=BATCH)))
+    return iter(connection.execute(select(table).order_by(*key).execution_options(yield_per=BATCH_SIZE)))
 
 
-class Digest:
+class RowDigest:
     """How many rows went by, and a digest of their values: of 1 and true, or of a moment and its spelling, another."""
 
     def __init__(self) -> None:
         self.count, self.hash = 0, sha256()
 
-    def over(self, rows: Iterable[Any]) -> Iterator[Any]:
+    def track(self, rows: Iterable[Any]) -> Iterator[Any]:
         for row in rows:
             self.count += 1
             self.hash.update(repr(row).encode())
@@ -125,13 +126,13 @@ class Digest:
 def last_id(connection: Connection, table: str) -> int | None:
     """The last id that the table gave out, maybe to a row that has gone since: none is given out twice."""
     if connection.dialect.name == 'sqlite':
-        given = text('SELECT seq FROM sqlite_sequence WHERE name = :table')
+        statement = text('SELECT seq FROM sqlite_sequence WHERE name = :table')
     else:
-        given = text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, 'id'))")
-    return connection.execute(given, {'table': table}).scalar()
+        statement = text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, 'id'))")
+    return connection.execute(statement, {'table': table}).scalar()
 
 
-def go_on_after(connection: Connection, table: str, last: int | None) -> None:
+def restart_sequence(connection: Connection, table: str, last: int | None) -> None:
     if not last:  # SQLite says 0 of a table that was made anew
         return
     values = {'table': table, 'last': last}

@@ -8,7 +8,7 @@ import click
 import psycopg
 from sqlalchemy import Connection, Table, insert
 
-BATCH = 10_000
+BATCH_SIZE = 10_000
 
 
 def write_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -17,7 +17,7 @@ def write_rows(connection: Connection, table: Table, columns: Sequence[str], row
         stream_rows(connection, table, columns, rows)
         return
     rows = iter(rows)
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, BATCH_SIZE)):
         connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in batch])
 
 

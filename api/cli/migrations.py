@@ -18,10 +18,10 @@ from flask.cli import AppGroup
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, inspect, make_url, text
 
 from api.cli.structure import differences
-from api.database import begin_immediate
+from api.db.engine import begin_immediate
 
 MIGRATIONS = Path(__file__).parents[2] / 'migrations'
-LOCK = 5_717_904_208
+MIGRATION_LOCK = 5_717_904_208
 
 db_commands = AppGroup('db', help='The structure of the database.')
 
@@ -62,17 +62,17 @@ def check() -> None:
     """Fail where the database is not at the newest revision, or not what the models say."""
     with migrating() as config:
         connection = config.attributes['connection']
-        demand_newest(connection, 'the database')
-        if found := differences(connection):
-            raise click.ClickException('\n'.join(['the database differs from the models:', *found]))
+        require_head(connection, 'the database')
+        if lines := differences(connection):
+            raise click.ClickException('\n'.join(['the database differs from the models:', *lines]))
 
 
-def demand_newest(connection: Connection, database: str) -> None:
+def require_head(connection: Connection, database: str) -> None:
     """database: what it is called where it is at another revision."""
     revision = MigrationContext.configure(connection).get_current_revision()
-    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    if revision != newest:
-        raise click.ClickException(f'{database} is at revision {revision}, the newest is {newest}')
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if revision != head:
+        raise click.ClickException(f'{database} is at revision {revision}, the newest is {head}')
 
 
 def upgrade_empty(url: str) -> None:
@@ -83,7 +83,7 @@ def upgrade_empty(url: str) -> None:
             is_empty = not inspect(connection).get_table_names()
         if is_empty:
             command.upgrade(config, 'head')
-        demand_newest(connection, 'the target')
+        require_head(connection, 'the target')
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def connection_to(url: URL) -> Iterator[Connection]:
             yield connection
     else:
         with create_engine(url, poolclass=NullPool).connect() as connection:
-            connection.execute(text('SELECT pg_advisory_lock(:key)'), {'key': LOCK})
+            connection.execute(text('SELECT pg_advisory_lock(:key)'), {'key': MIGRATION_LOCK})
             connection.commit()
             yield connection
 
@@ -124,9 +124,9 @@ def sqlite_connection(url: URL) -> Iterator[Connection]:
         # What SQLAlchemy cannot read of an index of the users does not matter to the copying of other tables.
         warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
         yield connection
-        broken = connection.exec_driver_sql('PRAGMA foreign_key_check').all()
-        if broken:
-            raise click.ClickException(f'rows that refer to nothing: {broken[:10]}')
+        orphans = connection.exec_driver_sql('PRAGMA foreign_key_check').all()
+        if orphans:
+            raise click.ClickException(f'rows that refer to nothing: {orphans[:10]}')
 
 
 @contextmanager

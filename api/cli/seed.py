@@ -18,24 +18,36 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import Connection, Table, func, select, text, update
 
-from api.cli.loading import BATCH, write_rows
-from api.database import Base, reader_of, take_time
-from api.extensions import db, passwords
-from api.models import Follow, Like, Post, Total, User
+from api.cli.loading import BATCH_SIZE, write_rows
+from api.db.base import Base
+from api.db.engine import autocommit_engine, disable_timeouts
+from api.db.session import db
+from api.models import Follow, Like, Post, TableCount, User
+from api.security.passwords import passwords
 
 PASSWORD = 'sample battery staple'  # noqa: S105 (no secret: it is printed)
-MOST_READ = 2_000
-REPLIES, LIKED_AGAIN = 0.2, 0.6
-ID = 0xFFFFFFFF  # what is an id in a pair of them
+MAX_FOLLOWED = 2_000
+REPLIES, REPEAT_LIKE_SHARE = 0.2, 0.6
+ID_MASK = 0xFFFFFFFF  # what is an id in a pair of them
 # Users come in the first year; what they do is spread over the four years after it, always more.
-OPENED, SETTLED, CLOSED = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2026))
+OPENED_AT, REGISTERED_BY, CLOSED_AT = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2026))
 
 NAMES = ('ana', 'ben', 'chloe', 'david', 'elif', 'farid', 'grace', 'hugo', 'ines', 'kemal', 'maja', 'noah', 'yara')
-SHORT = ('?', '👍', 'ok', 'Yes!', 'なるほど', 'Oh no…', 'Good morning ☀️', 'Łódź!')
-WHO = ('I', 'We', 'My sister', 'Our neighbour Zoë', 'The whole team', 'Some stranger', 'Grandma', 'Nobody')
-DID = ('finished', 'lost', 'found', 'painted', 'read about', 'talked about', 'fell asleep over', 'forgot', 'dreamt of')
-WHAT = ('a crème brûlée', 'the bicycle', 'that book', 'a recipe', 'the garden', 'two concert tickets', 'the piano')
-WHEN = ('.', ' today.', ' again!', ' before breakfast.', ' in the rain.', ' on the train to Kraków.', ' at last! 🎉')
+SHORT_TEXTS = ('?', '👍', 'ok', 'Yes!', 'なるほど', 'Oh no…', 'Good morning ☀️', 'Łódź!')
+SUBJECTS = ('I', 'We', 'My sister', 'Our neighbour Zoë', 'The whole team', 'Some stranger', 'Grandma', 'Nobody')
+VERBS = (
+    'finished',
+    'lost',
+    'found',
+    'painted',
+    'read about',
+    'talked about',
+    'fell asleep over',
+    'forgot',
+    'dreamt of',
+)
+OBJECTS = ('a crème brûlée', 'the bicycle', 'that book', 'a recipe', 'the garden', 'two concert tickets', 'the piano')
+ENDINGS = ('.', ' today.', ' again!', ' before breakfast.', ' in the rain.', ' on the train to Kraków.', ' at last! 🎉')
 
 USER_COLUMNS = (
     *('id', 'username', 'email', 'email_verified', 'password_hash', 'about_me', 'created_at', 'last_seen'),
@@ -54,25 +66,29 @@ LIKE_COLUMNS = ('id', 'user_id', 'post_id', 'created_at')
 @with_appcontext
 def seed_command(users: int, follows: int, posts: int, likes: int) -> None:
     """Fill an empty database with sample users, the same each time."""
-    if follows > (most := (users - 1) ** 2 + reading(users, follows)):
-        raise click.UsageError(f'{users} users can follow each other {most} times at most')
+    if follows > (maximum := (users - 1) ** 2 + reader_follow_count(users, follows)):
+        raise click.UsageError(f'{users} users can follow each other {maximum} times at most')
     if likes > users * posts:
         raise click.UsageError(f'{users} users can like {posts} posts {users * posts} times at most')
     people = draw_people(users)
     with db.engine.begin() as connection:
         lock_empty(connection)
         pairs = draw_follows(people, follows)
-        authors, answered, liked = draw_authors(people, posts), draw_answered(posts), draw_likes(people, posts, likes)
+        authors, reply_targets, liked = (
+            draw_authors(people, posts),
+            draw_reply_targets(posts),
+            draw_likes(people, posts, likes),
+        )
         load(connection, User, USER_COLUMNS, user_rows(users, pairs, authors, liked), users)
         load(connection, Follow, FOLLOW_COLUMNS, follow_rows(pairs), follows)
-        load(connection, Post, POST_COLUMNS, post_rows(authors, answered, liked), posts)
+        load(connection, Post, POST_COLUMNS, post_rows(authors, reply_targets, liked), posts)
         load(connection, Like, LIKE_COLUMNS, like_rows(liked, posts), likes)
-        connection.execute(update(Total).where(Total.name == 'users').values(value=users))
-        settle(connection)
+        connection.execute(update(TableCount).where(TableCount.table_name == 'users').values(row_count=users))
+        finish_load(connection)
     vacuum()
     click.echo(f'a normal user: {username(people[users // 2])}')
     click.echo(f'followed by a quarter of all: {username(people[0])}')
-    click.echo(f'follows {reading(users, follows)}: {username(people[-1])}')
+    click.echo(f'follows {reader_follow_count(users, follows)}: {username(people[-1])}')
     click.echo(f'password: {PASSWORD}')
 
 
@@ -83,9 +99,9 @@ def draw_people(users: int) -> list[int]:
     return people
 
 
-def reading(users: int, follows: int) -> int:
+def reader_follow_count(users: int, follows: int) -> int:
     """How many the reader follows."""
-    return min(MOST_READ, users - 1, follows // 2)
+    return min(MAX_FOLLOWED, users - 1, follows // 2)
 
 
 def draw_follows(people: list[int], follows: int) -> Sequence[int]:
@@ -93,14 +109,14 @@ def draw_follows(people: list[int], follows: int) -> Sequence[int]:
     random = Random('follows')
     popular = people[:1] + random.sample(people[1:], len(people) - 1)
     reader = people[-1]
-    counts = Counter({reader: reading(len(people), follows)})
+    counts = Counter({reader: reader_follow_count(len(people), follows)})
     fans = set(random.sample(people[1:-1], min(len(people) // 4, follows - counts[reader])))
     counts.update(fans)
     add_follows(random, counts, people[:-1], follows - counts.total())
     pairs = array('Q')
     for follower, count in counts.items():
         chosen = set(people[:1]) if follower in fans else set()
-        choose(random, popular, follower, count, chosen)
+        choose_followed(random, popular, follower, count, chosen)
         pairs.extend(follower << 32 | followed for followed in chosen)
     random.shuffle(pairs)
     return pairs
@@ -115,7 +131,7 @@ def add_follows(random: Random, counts: Counter[int], people: list[int], follows
         counts[people[place]] += 1
 
 
-def choose(random: Random, popular: list[int], follower: int, count: int, chosen: set[int]) -> None:
+def choose_followed(random: Random, popular: list[int], follower: int, count: int, chosen: set[int]) -> None:
     """Adds to the chosen until they are `count`, the popular sooner than others."""
     for _ in range(4 * count):
         if len(chosen) == count:
@@ -134,14 +150,14 @@ def draw_authors(people: list[int], posts: int) -> Sequence[int]:
     return array('I', (active[int(len(active) * random.random() ** 3)] for _ in range(posts)))
 
 
-def draw_answered(posts: int) -> Sequence[int]:
+def draw_reply_targets(posts: int) -> Sequence[int]:
     """The post that each post answers, or 0."""
     random = Random('replies')
-    drawn = (recent(random, id - 1) if random.random() < REPLIES else 0 for id in range(1, posts + 1))
+    drawn = (pick_recent_post(random, id - 1) if random.random() < REPLIES else 0 for id in range(1, posts + 1))
     return array('I', drawn)
 
 
-def recent(random: Random, last: int) -> int:
+def pick_recent_post(random: Random, last: int) -> int:
     """A post up to the last, mostly one of the last ten, or 0 where there is none."""
     return min(last, max(1, last + 1 - int(random.paretovariate(0.5))))
 
@@ -151,8 +167,10 @@ def draw_likes(people: list[int], posts: int, likes: int) -> Sequence[int]:
     random = Random('likes')
     liked, counts = array('Q'), count_posts(posts)
     for id in range(likes):
-        again = liked and random.random() < LIKED_AGAIN
-        post = liked[int(id * random.random())] & ID if again else recent(random, 1 + posts * id // likes)
+        repeat = liked and random.random() < REPEAT_LIKE_SHARE
+        post = (
+            liked[int(id * random.random())] & ID_MASK if repeat else pick_recent_post(random, 1 + posts * id // likes)
+        )
         while counts[post] == len(people):
             post = post % posts + 1
         # From a place of its own on, each post is liked by one after the other, so that nobody likes it twice.
@@ -176,41 +194,49 @@ def user_rows(
     password_hash = passwords.hash(PASSWORD)
     posts = Counter(authors)
     following = Counter(pair >> 32 for pair in pairs)
-    followers = Counter(pair & ID for pair in pairs)
+    followers = Counter(pair & ID_MASK for pair in pairs)
     seen = {*posts, *following, *(pair >> 32 for pair in liked)}
-    stock = sentences()
-    abouts = [*stock, *[None] * len(stock)]
+    texts = sentences()
+    about_texts = [*texts, *[None] * len(texts)]
     for user in range(1, users + 1):
         name = username(user)
-        about_me = random.choice(abouts)
-        created_at = moment(OPENED, SETTLED, user / users)
-        last_seen = CLOSED + timedelta(minutes=random.randrange(40_000)) if user in seen else None
+        about_me = random.choice(about_texts)
+        created_at = timestamp(OPENED_AT, REGISTERED_BY, user / users)
+        last_seen = CLOSED_AT + timedelta(minutes=random.randrange(40_000)) if user in seen else None
         counts = posts[user], followers[user], following[user]
         yield user, name, f'{name}@example.com', True, password_hash, about_me, created_at, last_seen, *counts
 
 
 def follow_rows(pairs: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     for id, pair in enumerate(pairs, start=1):
-        yield id, pair >> 32, pair & ID, moment(SETTLED, CLOSED, id / len(pairs))
+        yield id, pair >> 32, pair & ID_MASK, timestamp(REGISTERED_BY, CLOSED_AT, id / len(pairs))
 
 
-def post_rows(authors: Sequence[int], answered: Sequence[int], liked: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+def post_rows(authors: Sequence[int], reply_targets: Sequence[int], liked: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     random = Random('posts')
-    stock = sentences()
-    likes = count_posts(len(authors), (pair & ID for pair in liked))
-    replies = count_posts(len(authors), answered)
-    for id, (author, reply_to) in enumerate(zip(authors, answered, strict=True), start=1):
+    texts = sentences()
+    likes = count_posts(len(authors), (pair & ID_MASK for pair in liked))
+    replies = count_posts(len(authors), reply_targets)
+    for id, (author, reply_to) in enumerate(zip(authors, reply_targets, strict=True), start=1):
         # One sentence mostly, and up to five, which are more than fit.
-        said = ' '.join(random.choices(stock, k=1 + int(5 * random.random() ** 3)))[:280].strip()
-        yield id, author, reply_to or None, said, moment(SETTLED, CLOSED, id / len(authors)), likes[id], replies[id]
+        text_ = ' '.join(random.choices(texts, k=1 + int(5 * random.random() ** 3)))[:280].strip()
+        yield (
+            id,
+            author,
+            reply_to or None,
+            text_,
+            timestamp(REGISTERED_BY, CLOSED_AT, id / len(authors)),
+            likes[id],
+            replies[id],
+        )
 
 
 def like_rows(liked: Sequence[int], posts: int) -> Iterator[tuple[Any, ...]]:
-    part = 0.0
+    share = 0.0
     for id, pair in enumerate(liked, start=1):
         # Not before the like before it, nor before the post.
-        part = max(part, id / len(liked), (pair & ID) / posts)
-        yield id, pair >> 32, pair & ID, moment(SETTLED, CLOSED, part)
+        share = max(share, id / len(liked), (pair & ID_MASK) / posts)
+        yield id, pair >> 32, pair & ID_MASK, timestamp(REGISTERED_BY, CLOSED_AT, share)
 
 
 def username(user: int) -> str:
@@ -218,18 +244,24 @@ def username(user: int) -> str:
 
 
 def sentences() -> list[str]:
-    return [*SHORT * 50, *(f'{who} {did} {what}{when}' for who, did, what, when in product(WHO, DID, WHAT, WHEN))]
+    return [
+        *SHORT_TEXTS * 50,
+        *(
+            f'{subject} {verb} {object_}{ending}'
+            for subject, verb, object_, ending in product(SUBJECTS, VERBS, OBJECTS, ENDINGS)
+        ),
+    ]
 
 
-def moment(start: datetime, end: datetime, part: float) -> datetime:
-    return start + timedelta(seconds=int((end - start).total_seconds() * part**0.5))
+def timestamp(start: datetime, end: datetime, share: float) -> datetime:
+    return start + timedelta(seconds=int((end - start).total_seconds() * share**0.5))
 
 
 def lock_empty(connection: Connection) -> None:
     """Lets nobody else write; raises ClickException where somebody did."""
-    take_time(connection)
+    disable_timeouts(connection)
     if connection.dialect.name == 'postgresql':
-        connection.execute(text('LOCK TABLE posts, likes, follows, users, totals IN SHARE ROW EXCLUSIVE MODE'))
+        connection.execute(text('LOCK TABLE posts, likes, follows, users, table_counts IN SHARE ROW EXCLUSIVE MODE'))
     if connection.scalar(select(User.id).limit(1)):
         raise click.ClickException('there are users already: sample data go into an empty database')
 
@@ -239,11 +271,11 @@ def load(
 ) -> None:
     """Writes rows, whose values come in the order of the columns, as fast as the database takes them."""
     label = f'{count} {model.__tablename__}'
-    with click.progressbar(rows, length=count, label=label, update_min_steps=BATCH) as bar:
+    with click.progressbar(rows, length=count, label=label, update_min_steps=BATCH_SIZE) as bar:
         write_rows(connection, cast(Table, model.__table__), columns, bar)
 
 
-def settle(connection: Connection) -> None:
+def finish_load(connection: Connection) -> None:
     """Lets ids go on after the last, and tells the planner what there is."""
     for model in (User, Follow, Post, Like):
         table = model.__tablename__
@@ -257,6 +289,6 @@ def settle(connection: Connection) -> None:
 def vacuum() -> None:
     """Does what PostgreSQL's autovacuum would soon do: answers may come from the indexes alone then."""
     if db.engine.dialect.name == 'postgresql':
-        with reader_of(db.engine).connect() as connection:
-            take_time(connection)
+        with autocommit_engine(db.engine).connect() as connection:
+            disable_timeouts(connection)
             connection.execute(text('VACUUM users, follows, posts, likes'))

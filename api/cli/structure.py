@@ -8,32 +8,34 @@ import warnings
 
 from sqlalchemy import Connection, Inspector, create_engine, inspect, text
 
-from api.database import Base
+from api.db.base import Base
 
-SCRATCH = 'microblog_scratch'
-BOOKKEEPING = 'alembic_version'
+SCRATCH_SCHEMA = 'microblog_scratch'
+VERSION_TABLE = 'alembic_version'
 
 
 def differences(connection: Connection) -> list[str]:
     """Lines that are only in the database ('- ...') or only in the models ('+ ...')."""
-    here = structure(connection, None)
-    wanted = models_structure(connection)
-    return [f'- {line}' for line in sorted(here - wanted)] + [f'+ {line}' for line in sorted(wanted - here)]
+    database_lines = structure(connection, None)
+    model_lines = model_structure(connection)
+    return [f'- {line}' for line in sorted(database_lines - model_lines)] + [
+        f'+ {line}' for line in sorted(model_lines - database_lines)
+    ]
 
 
-def models_structure(connection: Connection) -> set[str]:
+def model_structure(connection: Connection) -> set[str]:
     if connection.dialect.name == 'sqlite':
         with create_engine('sqlite://').connect() as scratch:
             Base.metadata.create_all(scratch)
             return structure(scratch, None)
     with connection.begin_nested() as savepoint:
-        connection.execute(text(f'CREATE SCHEMA {SCRATCH}'))
-        mapped = connection.execution_options(schema_translate_map={None: SCRATCH})
-        Base.metadata.create_all(mapped)
-        found = structure(mapped, SCRATCH)
+        connection.execute(text(f'CREATE SCHEMA {SCRATCH_SCHEMA}'))
+        scratch_connection = connection.execution_options(schema_translate_map={None: SCRATCH_SCHEMA})
+        Base.metadata.create_all(scratch_connection)
+        lines = structure(scratch_connection, SCRATCH_SCHEMA)
         savepoint.rollback()
     connection.execution_options(schema_translate_map=None)
-    return {line.replace(f'{SCRATCH}.', '') for line in found}
+    return {line.replace(f'{SCRATCH_SCHEMA}.', '') for line in lines}
 
 
 def structure(connection: Connection, schema: str | None) -> set[str]:
@@ -44,7 +46,7 @@ def structure(connection: Connection, schema: str | None) -> set[str]:
         # Those are what `index_lines` reads.
         warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
         for table in inspector.get_table_names(schema):
-            if table != BOOKKEEPING:
+            if table != VERSION_TABLE:
                 lines |= table_lines(inspector, table, schema)
     return lines
 
@@ -77,6 +79,6 @@ def index_lines(connection: Connection, schema: str | None) -> set[str]:
             "SELECT replace(indexdef, quote_ident(schemaname) || '.', '') FROM pg_indexes "
             'WHERE schemaname = coalesce(:schema, current_schema()) AND tablename <> :bookkeeping'
         ),
-        {'schema': schema, 'bookkeeping': BOOKKEEPING},
+        {'schema': schema, 'bookkeeping': VERSION_TABLE},
     )
     return {sql for (sql,) in rows}

@@ -1,12 +1,12 @@
 """Tables: columns, constraints and indexes. Importing this package knows them all."""
 
-from api.models.answers import KeptAnswer
 from api.models.follows import Follow
+from api.models.idempotency import IdempotencyRecord
+from api.models.jobs import Job
 from api.models.likes import Like
-from api.models.outbox import Message
 from api.models.posts import Post, PostVersion
+from api.models.table_counts import TableCount
 from api.models.tokens import Token
-from api.models.totals import Total
 from api.models.users import User
 
-__all__ = ['Follow', 'KeptAnswer', 'Like', 'Message', 'Post', 'PostVersion', 'Token', 'Total', 'User']
+__all__ = ['Follow', 'IdempotencyRecord', 'Job', 'Like', 'Post', 'PostVersion', 'TableCount', 'Token', 'User']

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, String, false, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from api.database import Base
+from api.db.base import Base
 
 
 class User(Base):
@@ -23,7 +23,7 @@ class User(Base):
     created_at: Mapped[datetime]
     last_seen: Mapped[datetime | None]
     # Within ten seconds, and only where a replica is read.
-    wrote_at: Mapped[datetime | None]
+    last_write_at: Mapped[datetime | None]
     post_count: Mapped[int] = mapped_column(server_default='0')
     follower_count: Mapped[int] = mapped_column(server_default='0')
     following_count: Mapped[int] = mapped_column(server_default='0')

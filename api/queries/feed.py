@@ -13,125 +13,125 @@ from typing import Any
 from sqlalchemy import CTE, Subquery, bindparam, case, func, literal, or_, select, true, union_all
 from sqlalchemy.orm import aliased
 
-from api.extensions import db
+from api.db.selects import AnyRow, AnySelect, PagedSelect, inline_int, paged_select, select_columns
+from api.db.session import db
 from api.models import Follow, Post, User
 from api.queries.posts import posts_for
-from api.queries.query import AnyRow, AnySelect, Listing, in_words, listing, narrow
 
-POSITION: Any = bindparam('_position')
+CURSOR: Any = bindparam('_cursor')
 VIEWER: Any = bindparam('viewer')
-LAST_ID = 2**63 - 1
-RECENT_FOR_EACH = 2
+MAX_POST_ID = 2**63 - 1
+CANDIDATES_PER_FOLLOWED = 2
 
 
-class Feed(Listing):
+class FeedSelect(PagedSelect):
     """A listing whose rows are found in a way of their own."""
 
-    def beside(
-        self, members: tuple[str, ...], position: int | None, limit: int, *, backward: bool = False
+    def keyset_page(
+        self, columns: tuple[str, ...], cursor: int | None, limit: int, *, reverse: bool = False
     ) -> Sequence[AnyRow]:
         lateral = db.engine.dialect.name == 'postgresql'
         prepared = self.rows.prepared.derive(
-            ('feed', members, limit, position is None, backward, lateral),
-            lambda select: page(select, members, Stretch(limit, position is None, backward), lateral),
+            ('feed', columns, limit, cursor is None, reverse, lateral),
+            lambda select: feed_page(select, columns, KeysetRange(limit, cursor is None, reverse), lateral),
         )
-        rows = prepared.rows(self.rows.arguments | {'_position': position})
-        return rows[::-1] if backward else rows
+        rows = prepared.rows(self.rows.arguments | {'_cursor': cursor})
+        return rows[::-1] if reverse else rows
 
 
-@listing(order=Post.id.desc(), kind=Feed)
-def feed_of(viewer: Any) -> AnySelect:
+@paged_select(order=Post.id.desc(), paged_class=FeedSelect)
+def feed_for(viewer: Any) -> AnySelect:
     return posts_for(viewer)
 
 
-def page(posts: AnySelect, members: tuple[str, ...], stretch: 'Stretch', lateral: bool) -> AnySelect:
-    ids = feed_ids(stretch, lateral)
-    posts = narrow(posts, members).add_columns(Post.id.label('position')).join(ids, ids.c.id == Post.id)
-    return posts.order_by(stretch.ordered(Post.id))
+def feed_page(posts: AnySelect, columns: tuple[str, ...], keyset: 'KeysetRange', lateral: bool) -> AnySelect:
+    ids = feed_ids(keyset, lateral)
+    posts = select_columns(posts, columns).add_columns(Post.id.label('cursor')).join(ids, ids.c.id == Post.id)
+    return posts.order_by(keyset.order(Post.id))
 
 
-class Stretch:
+class KeysetRange:
     """So many posts from a position on, to older ones or, backward, to newer ones."""
 
-    def __init__(self, limit: int, outermost: bool, backward: bool):
-        self.limit: Any = in_words(limit)
-        self.outermost, self.backward = outermost, backward
-        self.farthest: Any = func.max if backward else func.min
+    def __init__(self, limit: int, first_page: bool, reverse: bool):
+        self.limit: Any = inline_int(limit)
+        self.first_page, self.reverse = first_page, reverse
+        self.farthest: Any = func.max if reverse else func.min
 
-    def beyond_position(self, id: Any) -> Any:
-        if self.outermost:
+    def after_cursor(self, id: Any) -> Any:
+        if self.first_page:
             return true()
-        return id > POSITION if self.backward else id < POSITION
+        return id > CURSOR if self.reverse else id < CURSOR
 
-    def not_beyond(self, id: Any, last: Any) -> Any:
-        return id <= last if self.backward else id >= last
+    def up_to(self, id: Any, last: Any) -> Any:
+        return id <= last if self.reverse else id >= last
 
-    def ordered(self, id: Any) -> Any:
-        return id.asc() if self.backward else id.desc()
+    def order(self, id: Any) -> Any:
+        return id.asc() if self.reverse else id.desc()
 
 
-def feed_ids(stretch: Stretch, lateral: bool) -> Subquery:
+def feed_ids(keyset: KeysetRange, lateral: bool) -> Subquery:
     """The ids of the posts of a page."""
-    recent = recent_ids(stretch)
+    recent = recent_post_ids(keyset)
     found = select(func.count()).select_from(recent).scalar_subquery()
-    asked = ids_by_authors(stretch, lateral, found < stretch.limit)
-    return union_all(select(recent.c.id).where(found == stretch.limit), select(asked.c.id)).subquery()
+    by_author = post_ids_by_author(keyset, lateral, found < keyset.limit)
+    return union_all(select(recent.c.id).where(found == keyset.limit), select(by_author.c.id)).subquery()
 
 
-def recent_ids(stretch: Stretch) -> CTE:
+def recent_post_ids(keyset: KeysetRange) -> CTE:
     """Those among the posts that are nearest of all."""
     following = select(User.following_count).where(User.id == VIEWER).scalar_subquery()
-    looked_at = RECENT_FOR_EACH * func.coalesce(following, 0)
+    candidate_limit = CANDIDATES_PER_FOLLOWED * func.coalesce(following, 0)
     nearest = (
         select(Post.id, Post.author_id)
-        .where(stretch.beyond_position(Post.id))
-        .order_by(stretch.ordered(Post.id))
-        .limit(looked_at)
+        .where(keyset.after_cursor(Post.id))
+        .order_by(keyset.order(Post.id))
+        .limit(candidate_limit)
         .subquery('nearest')
     )
     followed = select(Follow.followed_id).where(Follow.follower_id == VIEWER)
     return (
         select(nearest.c.id)
         .where(or_(nearest.c.author_id == VIEWER, nearest.c.author_id.in_(followed)))
-        .order_by(stretch.ordered(nearest.c.id))
-        .limit(stretch.limit)
+        .order_by(keyset.order(nearest.c.id))
+        .limit(keyset.limit)
         .cte('recent')
     )
 
 
-def ids_by_authors(stretch: Stretch, lateral: bool, needed: Any) -> Subquery:
+def post_ids_by_author(keyset: KeysetRange, lateral: bool, needed: Any) -> Subquery:
     """Those of the authors who can be on the page. needed: a condition without which nobody is looked up."""
-    authors = nearest_authors(stretch, needed)
+    authors = nearest_authors(keyset, needed)
     post = aliased(Post)
-    theirs = (
+    author_posts = (
         select(post.id.label('id'))
         .where(
             post.author_id == authors.c.author_id,
-            stretch.beyond_position(post.id),
-            stretch.not_beyond(post.id, last_of(authors, stretch)),
+            keyset.after_cursor(post.id),
+            keyset.up_to(post.id, author_cutoff(authors, keyset)),
         )
-        .order_by(stretch.ordered(post.id))
-        .limit(stretch.limit)
+        .order_by(keyset.order(post.id))
+        .limit(keyset.limit)
         .correlate(authors)
     )
     if lateral:
-        found: Any = theirs.lateral().c
+        found: Any = author_posts.lateral().c
         ids = select(found.id).select_from(authors).join(found.id.table, true())
     else:
         found = aliased(Post)
-        ids = select(found.id).select_from(authors).join(found, found.id.in_(theirs))
-    return ids.order_by(stretch.ordered(found.id)).limit(stretch.limit).subquery()
+        ids = select(found.id).select_from(authors).join(found, found.id.in_(author_posts))
+    return ids.order_by(keyset.order(found.id)).limit(keyset.limit).subquery()
 
 
-def nearest_authors(stretch: Stretch, needed: Any) -> CTE:
+def nearest_authors(keyset: KeysetRange, needed: Any) -> CTE:
     """The authors of the nearest posts, each with the id of their nearest: no other can be on the page."""
     followed = select(Follow.followed_id.label('author_id')).where(Follow.follower_id == VIEWER, needed)
     sources = followed.union_all(select(VIEWER).where(needed)).cte('sources')
     nearest = (
         select(Post.id)
-        .where(Post.author_id == sources.c.author_id, stretch.beyond_position(Post.id))
-        .order_by(stretch.ordered(Post.id))
-        .limit(in_words(1))
+        .where(Post.author_id == sources.c.author_id, keyset.after_cursor(Post.id))
+        .order_by(keyset.order(Post.id))
+        .limit(inline_int(1))
         .scalar_subquery()
     )
     # Else PostgreSQL looks each author's post up twice, for the condition and again for the order.
@@ -139,14 +139,14 @@ def nearest_authors(stretch: Stretch, needed: Any) -> CTE:
     return (
         select(candidates)
         .where(candidates.c.nearest.is_not(None))
-        .order_by(stretch.ordered(candidates.c.nearest))
-        .limit(stretch.limit)
+        .order_by(keyset.order(candidates.c.nearest))
+        .limit(keyset.limit)
         .cte('authors')
     )
 
 
-def last_of(authors: CTE, stretch: Stretch) -> Any:
+def author_cutoff(authors: CTE, keyset: KeysetRange) -> Any:
     """How far to look: where there are as many authors as posts on a page, their nearest ones would do."""
-    endless = literal(LAST_ID if stretch.backward else 0)
-    farthest = stretch.farthest(authors.c.nearest)
-    return select(case((func.count() == stretch.limit, farthest), else_=endless)).select_from(authors).scalar_subquery()
+    endless = literal(MAX_POST_ID if keyset.reverse else 0)
+    farthest = keyset.farthest(authors.c.nearest)
+    return select(case((func.count() == keyset.limit, farthest), else_=endless)).select_from(authors).scalar_subquery()

@@ -5,24 +5,24 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
+from api.db.selects import AnySelect, bound_select
 from api.models import Follow, User
-from api.queries.query import AnySelect, query
 
 
-@query
-def is_followed(id: Any, viewer: Any) -> AnySelect:
+@bound_select
+def get_follow(id: Any, viewer: Any) -> AnySelect:
     return select(Follow.id).where(Follow.followed_id == id, Follow.follower_id == viewer)
 
 
-@query
-def relationships(ids: Any, viewer: Any) -> AnySelect:
+@bound_select
+def list_relationships(ids: Any, viewer: Any) -> AnySelect:
     """How a viewer and those users stand to each other. ids: a list."""
-    to_them, from_them = aliased(Follow), aliased(Follow)
+    outgoing, incoming = aliased(Follow), aliased(Follow)
     return (
         select(
             User.id,
-            exists().where(to_them.follower_id == viewer, to_them.followed_id == User.id).label('follows'),
-            exists().where(from_them.follower_id == User.id, from_them.followed_id == viewer).label('followed_by'),
+            exists().where(outgoing.follower_id == viewer, outgoing.followed_id == User.id).label('follows'),
+            exists().where(incoming.follower_id == User.id, incoming.followed_id == viewer).label('followed_by'),
         )
         .where(User.id.in_(ids))
         .order_by(User.id)

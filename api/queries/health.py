@@ -2,9 +2,9 @@
 
 from sqlalchemy import literal, select
 
-from api.queries.query import AnySelect, query
+from api.db.selects import AnySelect, bound_select
 
 
-@query
-def database_answer() -> AnySelect:
+@bound_select
+def ping() -> AnySelect:
     return select(literal(1).label('answer'))

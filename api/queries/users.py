@@ -4,76 +4,76 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from api.models import Follow, Total, User
-from api.queries.query import AnySelect, listing, query
+from api.db.selects import AnySelect, bound_select, paged_select
+from api.models import Follow, TableCount, User
 
-EVERYTHING = User.__table__.columns
+ALL_COLUMNS = User.__table__.columns
 
 
-@query
+@bound_select
 def get_user(id: Any) -> AnySelect:
-    return select(*EVERYTHING).where(User.id == id)
+    return select(*ALL_COLUMNS).where(User.id == id)
 
 
-@query
+@bound_select
 def get_own_user(id: Any) -> AnySelect:
     own = (User.email.label('own_email'), User.email_verified.label('own_email_verified'))
-    return select(*EVERYTHING, *own).where(User.id == id)
+    return select(*ALL_COLUMNS, *own).where(User.id == id)
 
 
-@query
-def get_user_by_name(name: Any) -> AnySelect:
-    """name: as `folded` gives it."""
-    return select(*EVERYTHING).where(func.lower(User.username) == name)
+@bound_select
+def get_user_by_username(username: Any) -> AnySelect:
+    """name: as `normalize_username` gives it."""
+    return select(*ALL_COLUMNS).where(func.lower(User.username) == username)
 
 
-@query
+@bound_select
 def get_user_by_email(email: Any) -> AnySelect:
     """email: in lower case."""
-    return select(*EVERYTHING).where(func.lower(User.email) == email)
+    return select(*ALL_COLUMNS).where(func.lower(User.email) == email)
 
 
-def folded(username: str) -> str:
+def normalize_username(username: str) -> str:
     """The name without regard to case. What is not ASCII is nobody's name, but lower() could make it one."""
     return username.lower() if username.isascii() and username.isprintable() else ''
 
 
-@query
-def user_total() -> AnySelect:
-    return select(Total.value).where(Total.name == 'users')
+@bound_select
+def count_users() -> AnySelect:
+    return select(TableCount.row_count).where(TableCount.table_name == 'users')
 
 
-@query
-def follower_total(id: Any) -> AnySelect:
+@bound_select
+def count_followers(id: Any) -> AnySelect:
     return select(User.follower_count).where(User.id == id)
 
 
-@query
-def following_total(id: Any) -> AnySelect:
+@bound_select
+def count_following(id: Any) -> AnySelect:
     return select(User.following_count).where(User.id == id)
 
 
-@listing(order=User.id, total=user_total)
-def all_users() -> AnySelect:
-    return select(*EVERYTHING)
+@paged_select(order=User.id, count_query=count_users)
+def list_users() -> AnySelect:
+    return select(*ALL_COLUMNS)
 
 
-@query
-def name_total(name: Any) -> AnySelect:
-    return select(func.count()).where(func.lower(User.username) == name)
+@bound_select
+def count_users_by_username(username: Any) -> AnySelect:
+    return select(func.count()).where(func.lower(User.username) == username)
 
 
-@listing(order=User.id, total=name_total)
-def users_named(name: Any) -> AnySelect:
-    """The one user of that name, or nobody. name: as `folded` gives it."""
-    return select(*EVERYTHING).where(func.lower(User.username) == name)
+@paged_select(order=User.id, count_query=count_users_by_username)
+def list_users_by_username(username: Any) -> AnySelect:
+    """The one user of that name, or nobody. name: as `normalize_username` gives it."""
+    return select(*ALL_COLUMNS).where(func.lower(User.username) == username)
 
 
-@listing(order=Follow.id.desc(), total=follower_total)
-def followers_of(id: Any) -> AnySelect:
-    return select(*EVERYTHING).join(Follow, Follow.follower_id == User.id).where(Follow.followed_id == id)
+@paged_select(order=Follow.id.desc(), count_query=count_followers)
+def list_followers(id: Any) -> AnySelect:
+    return select(*ALL_COLUMNS).join(Follow, Follow.follower_id == User.id).where(Follow.followed_id == id)
 
 
-@listing(order=Follow.id.desc(), total=following_total)
-def followed_by(id: Any) -> AnySelect:
-    return select(*EVERYTHING).join(Follow, Follow.followed_id == User.id).where(Follow.follower_id == id)
+@paged_select(order=Follow.id.desc(), count_query=count_following)
+def list_following(id: Any) -> AnySelect:
+    return select(*ALL_COLUMNS).join(Follow, Follow.followed_id == User.id).where(Follow.follower_id == id)

@@ -5,25 +5,32 @@ from typing import Any
 from apifairy import authenticate, body
 from flask import Blueprint
 
-from api.actions.passwords import change_password, check_reset, request_reset, reset_password
+from api.actions.passwords import change_password, find_user_for_reset, request_password_reset, reset_password
 from api.actions.users import request_verification, verify_email
-from api.edge.answers import NO_CONTENT, response
-from api.edge.auth import confirm_password, current_user, token_auth
-from api.edge.export import Part, exported
-from api.edge.limits import EXPORT, PASSWORD, RESET, RESETS, VERIFICATION, limited
-from api.edge.transaction import reading
-from api.edge.views import fails
-from api.problems import STALE_LINK, WRONG_PASSWORD
-from api.queries.posts import liked_by, posts_by, versions_of
-from api.queries.query import AnyRow
-from api.queries.tokens import personal_tokens
-from api.queries.users import followed_by, followers_of, get_user
+from api.db.selects import AnyRow
+from api.http.auth import check_current_password, current_user, token_auth
+from api.http.export import ExportPart, jsonl_export
+from api.http.rate_limit.limits import (
+    EXPORT_LIMIT,
+    PASSWORD_LIMIT,
+    RESET_ADDRESS_LIMIT,
+    RESET_EMAIL_LIMIT,
+    VERIFICATION_LIMIT,
+    rate_limited,
+)
+from api.http.responses import NO_CONTENT, response
+from api.http.unit_of_work import read_only
+from api.http.view_spec import raises
+from api.problems import INVALID_MAIL_TOKEN, WRONG_PASSWORD
+from api.queries.posts import list_liked_posts, list_post_versions, list_user_posts
+from api.queries.tokens import list_personal_tokens
+from api.queries.users import get_user, list_followers, list_following
 from api.schemas.account import (
     AcceptedSchema,
+    EmailVerificationSchema,
     PasswordChangeSchema,
-    ResetRequestSchema,
-    ResetSchema,
-    VerificationSchema,
+    PasswordResetRequestSchema,
+    PasswordResetSchema,
 )
 
 account = Blueprint('account', __name__, url_prefix='/api')
@@ -31,58 +38,58 @@ account = Blueprint('account', __name__, url_prefix='/api')
 
 @account.put('/me/password')
 @authenticate(token_auth, role='account:manage')
-@limited(PASSWORD)
+@rate_limited(PASSWORD_LIMIT)
 @body(PasswordChangeSchema)
-@fails(WRONG_PASSWORD)
-def change(change: dict[str, Any]) -> tuple[str, int]:
+@raises(WRONG_PASSWORD)
+def update_password(fields: dict[str, Any]) -> tuple[str, int]:
     """Change your password
 
     Every other token of yours ends; the one that you call with goes on.
     """
-    confirm_password('old_password', change['old_password'])
+    check_current_password('old_password', fields['old_password'])
     caller = current_user()
     change_password(
         actor=caller.id,
         credentials_version=caller.credentials_version,
         token_id=caller.token_id,
-        password=change['new_password'],
+        password=fields['new_password'],
     )
     return NO_CONTENT
 
 
 @account.post('/password-resets')
-@limited(RESETS)
-@body(ResetRequestSchema)
-@limited(RESET)
+@rate_limited(RESET_ADDRESS_LIMIT)
+@body(PasswordResetRequestSchema)
+@rate_limited(RESET_EMAIL_LIMIT)
 @response(AcceptedSchema, 202)
-def request(asked: dict[str, Any]) -> dict[str, str]:
+def create_password_reset(fields: dict[str, Any]) -> dict[str, str]:
     """Ask for a link to reset your password
 
     The answer is the same whether or not there is an account with this address. The link works for ten minutes, once.
     """
-    request_reset(email=asked['email'])
+    request_password_reset(email=fields['email'])
     return {'message': 'if there is an account with this address, a link is on its way there'}
 
 
 @account.put('/password-resets')
-@body(ResetSchema)
-@fails(STALE_LINK)
-def reset(wanted: dict[str, Any]) -> tuple[str, int]:
+@body(PasswordResetSchema)
+@raises(INVALID_MAIL_TOKEN)
+def confirm_password_reset(fields: dict[str, Any]) -> tuple[str, int]:
     """Reset your password
 
     With the token from the link. Every token of yours ends, and the address counts as verified.
     """
-    with reading():
-        user = check_reset(wanted['token'])
-    reset_password(user=user, password=wanted['new_password'])
+    with read_only():
+        user = find_user_for_reset(fields['token'])
+    reset_password(user=user, password=fields['new_password'])
     return NO_CONTENT
 
 
 @account.post('/email-verifications')
 @authenticate(token_auth, role='account:manage')
-@limited(VERIFICATION)
+@rate_limited(VERIFICATION_LIMIT)
 @response(AcceptedSchema, 202)
-def ask() -> dict[str, str]:
+def create_email_verification() -> dict[str, str]:
     """Ask for another link to verify your address
 
     One was sent when you registered, and when you changed the address. It works for a day.
@@ -92,36 +99,36 @@ def ask() -> dict[str, str]:
 
 
 @account.put('/email-verifications')
-@body(VerificationSchema)
-@fails(STALE_LINK)
-def verify(shown: dict[str, Any]) -> tuple[str, int]:
+@body(EmailVerificationSchema)
+@raises(INVALID_MAIL_TOKEN)
+def confirm_email_verification(fields: dict[str, Any]) -> tuple[str, int]:
     """Verify an address
 
     With the token from the link.
     """
-    verify_email(token=shown['token'])
+    verify_email(token=fields['token'])
     return NO_CONTENT
 
 
 @account.get('/me/export')
 @authenticate(token_auth, role='account:export')
-@limited(EXPORT)
-@exported
-def export() -> list[Part]:
+@rate_limited(EXPORT_LIMIT)
+@jsonl_export
+def export() -> list[ExportPart]:
     """Get a copy of everything that is yours
 
     A JSON object a line, as it is found: what comes or goes meanwhile may be in it or not.
     """
     id = current_user().id
     return [
-        Part('user', get_user(id)),
-        Part('token', personal_tokens(id)),
-        Part('following', followed_by(id)),
-        Part('follower', followers_of(id)),
-        Part('post', posts_by(id, id), history_of),
-        Part('like', liked_by(id, id)),
+        ExportPart('user', get_user(id)),
+        ExportPart('token', list_personal_tokens(id)),
+        ExportPart('following', list_following(id)),
+        ExportPart('follower', list_followers(id)),
+        ExportPart('post', list_user_posts(id, id), post_history),
+        ExportPart('like', list_liked_posts(id, id)),
     ]
 
 
-def history_of(post: AnyRow) -> list[Part]:
-    return [Part('post_version', versions_of(post.id))] if post.edited_at else []
+def post_history(post: AnyRow) -> list[ExportPart]:
+    return [ExportPart('post_version', list_post_versions(post.id))] if post.edited_at else []

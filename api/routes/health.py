@@ -2,8 +2,8 @@
 
 from flask import Blueprint
 
-from api.edge.answers import response
-from api.queries.health import database_answer
+from api.http.responses import response
+from api.queries.health import ping
 from api.schemas.health import HealthSchema
 
 health = Blueprint('health', __name__)
@@ -26,5 +26,5 @@ def ready() -> dict[str, str]:
 
     It asks the database. Where it fails, send requests elsewhere for a while.
     """
-    database_answer().scalar()
+    ping().scalar()
     return {'status': 'ok'}

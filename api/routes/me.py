@@ -6,14 +6,14 @@ from apifairy import arguments, authenticate, other_responses
 from flask import Blueprint
 
 from api.actions.follows import follow_user, unfollow_user
-from api.edge.answers import NO_CONTENT, found, response
-from api.edge.auth import current_user, token_auth
-from api.edge.timelines import timeline
-from api.edge.views import fails
-from api.problems import FOLLOWING_ONESELF
-from api.queries.feed import feed_of
-from api.queries.follows import is_followed, relationships
-from api.queries.query import Listing, Query
+from api.db.selects import BoundSelect, PagedSelect
+from api.http.auth import current_user, token_auth
+from api.http.pagination.timelines import timeline
+from api.http.responses import NO_CONTENT, no_content_or_404, response
+from api.http.view_spec import raises
+from api.problems import CANNOT_FOLLOW_SELF
+from api.queries.feed import feed_for
+from api.queries.follows import get_follow, list_relationships
 from api.queries.users import get_user
 from api.schemas.posts import PostTimelineSchema
 from api.schemas.relationships import RelationshipsRequestSchema, RelationshipsSchema
@@ -25,7 +25,7 @@ me = Blueprint('me', __name__, url_prefix='/api')
 @me.get('/me')
 @authenticate(token_auth, role='users:read')
 @response(OwnUserSchema)
-def show() -> Query:
+def show() -> BoundSelect:
     """Show yourself
 
     The same as `GET /api/users/<id>` with your own id.
@@ -36,40 +36,40 @@ def show() -> Query:
 @me.get('/feed')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-def feed() -> Listing:
+def feed() -> PagedSelect:
     """List your feed
 
     Your posts and those of whom you follow, the newest first.
     """
-    return feed_of(current_user().id)
+    return feed_for(current_user().id)
 
 
 @me.get('/me/relationships')
 @authenticate(token_auth, role='users:read')
 @arguments(RelationshipsRequestSchema)
 @response(RelationshipsSchema)
-def related(asked: dict[str, Any]) -> dict[str, Any]:
+def relationships(arguments: dict[str, Any]) -> dict[str, Any]:
     """Tell how you and others stand to each other
 
     Up to a hundred at once.
     """
-    return {'items': relationships(asked['ids'], current_user().id).all()}
+    return {'items': list_relationships(arguments['ids'], current_user().id).all()}
 
 
 @me.get('/me/following/<int:id>')
 @authenticate(token_auth, role='users:read')
 @other_responses({404: 'You do not follow them, or there is no such user.'})
-def following(id: int) -> tuple[str, int]:
+def show_following(id: int) -> tuple[str, int]:
     """Tell whether you follow a user
 
     By the status alone.
     """
-    return found(is_followed(id, current_user().id))
+    return no_content_or_404(get_follow(id, current_user().id))
 
 
 @me.put('/me/following/<int:id>')
 @authenticate(token_auth, role='follows:write')
-@fails(FOLLOWING_ONESELF)
+@raises(CANNOT_FOLLOW_SELF)
 def follow(id: int) -> tuple[str, int]:
     """Follow a user
 
@@ -81,7 +81,7 @@ def follow(id: int) -> tuple[str, int]:
 
 @me.delete('/me/following/<int:id>')
 @authenticate(token_auth, role='follows:write')
-@fails(FOLLOWING_ONESELF)
+@raises(CANNOT_FOLLOW_SELF)
 def unfollow(id: int) -> tuple[str, int]:
     """Follow a user no more
 

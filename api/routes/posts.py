@@ -6,22 +6,22 @@ from apifairy import authenticate, body, other_responses
 from flask import Blueprint
 
 from api.actions.likes import like_post, unlike_post
-from api.actions.posts import delete_post, edit_post, write_post
-from api.edge.answers import NO_CONTENT, found, response
-from api.edge.auth import current_user, own_post, token_auth, verified
-from api.edge.bodies import MERGE_PATCH
-from api.edge.conditional import conditional
-from api.edge.paging import paginated
-from api.edge.timelines import timeline
-from api.edge.views import fails
-from api.problems import NOTHING_TO_REPLY_TO
-from api.queries.posts import all_posts, get_post, is_liked, replies_to, thread_of, versions_of, who_likes
-from api.queries.query import Listing, Query
+from api.actions.posts import create_post, delete_post, update_post
+from api.db.selects import BoundSelect, PagedSelect
+from api.http.auth import current_user, own_post, require_verified_email, token_auth
+from api.http.conditional import conditional
+from api.http.pagination.collections import paginated
+from api.http.pagination.timelines import timeline
+from api.http.request_body import MERGE_PATCH
+from api.http.responses import NO_CONTENT, no_content_or_404, response
+from api.http.view_spec import raises
+from api.problems import REPLY_TARGET_NOT_FOUND
+from api.queries.posts import get_like, get_post, list_likers, list_post_versions, list_posts, list_replies, list_thread
 from api.schemas.posts import (
-    NewPostSchema,
-    PostChangesSchema,
+    PostCreateSchema,
     PostSchema,
     PostTimelineSchema,
+    PostUpdateSchema,
     PostVersionTimelineSchema,
 )
 from api.schemas.users import UserCollectionSchema
@@ -31,33 +31,33 @@ posts = Blueprint('posts', __name__, url_prefix='/api/posts')
 
 @posts.post('')
 @authenticate(token_auth, role='posts:write')
-@verified
-@body(NewPostSchema)
+@require_verified_email
+@body(PostCreateSchema)
 @response(PostSchema, 201)
-@fails(NOTHING_TO_REPLY_TO)
-def create(post: dict[str, Any]) -> dict[str, Any]:
+@raises(REPLY_TARGET_NOT_FOUND)
+def create(fields: dict[str, Any]) -> dict[str, Any]:
     """Write a post
 
     Up to 280 characters, counted as code points. With `reply_to_id` it answers another post.
     """
-    return write_post(actor=current_user().id, **post)
+    return create_post(actor=current_user().id, **fields)
 
 
 @posts.get('')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-def index() -> Listing:
+def index() -> PagedSelect:
     """List everyone's posts
 
     The newest first.
     """
-    return all_posts(current_user().id)
+    return list_posts(current_user().id)
 
 
 @posts.get('/<int:id>')
 @authenticate(token_auth, role='posts:read')
 @response(PostSchema)
-def show(id: int) -> Query:
+def show(id: int) -> BoundSelect:
     """Show a post
 
     A post that was deleted is gone.
@@ -68,30 +68,30 @@ def show(id: int) -> Query:
 @posts.put('/<int:id>')
 @authenticate(token_auth, role='posts:write')
 @own_post
-@body(PostChangesSchema)
+@body(PostUpdateSchema)
 @response(PostSchema)
 @conditional
-def update(changes: dict[str, Any], id: int) -> Query:
+def update(changes: dict[str, Any], id: int) -> BoundSelect:
     """Change your post
 
     What it said before is kept, and everyone may read it.
     """
-    edit_post(id=id, **changes)
+    update_post(id=id, **changes)
     return get_post(id, current_user().id)
 
 
 @posts.patch('/<int:id>')
 @authenticate(token_auth, role='posts:write')
 @own_post
-@body(PostChangesSchema, 'merge_patch', MERGE_PATCH)
+@body(PostUpdateSchema, 'merge_patch', MERGE_PATCH)
 @response(PostSchema)
 @conditional
-def patch(changes: dict[str, Any], id: int) -> Query:
+def patch(changes: dict[str, Any], id: int) -> BoundSelect:
     """Change your post by a merge patch
 
     The same as `PUT`, under its standard name (RFC 7396).
     """
-    edit_post(id=id, **changes)
+    update_post(id=id, **changes)
     return get_post(id, current_user().id)
 
 
@@ -111,56 +111,56 @@ def delete(id: int) -> tuple[str, int]:
 @posts.get('/<int:id>/history')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostVersionTimelineSchema)
-def history(id: int) -> Listing:
+def history(id: int) -> PagedSelect:
     """List what a post said before
 
     The latest first. What it says now is in the post itself.
     """
-    return versions_of(id)
+    return list_post_versions(id)
 
 
 @posts.get('/<int:id>/replies')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-def replies(id: int) -> Listing:
+def replies(id: int) -> PagedSelect:
     """List the replies to a post
 
     The oldest first.
     """
-    return replies_to(id, current_user().id)
+    return list_replies(id, current_user().id)
 
 
 @posts.get('/<int:id>/thread')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-def thread(id: int) -> Listing:
+def thread(id: int) -> PagedSelect:
     """List what a post answers
 
     From the first post of the conversation to the post itself, which is the last.
     """
-    return thread_of(id, current_user().id)
+    return list_thread(id, current_user().id)
 
 
 @posts.get('/<int:id>/likes')
 @authenticate(token_auth, role='posts:read')
 @paginated(UserCollectionSchema)
-def likes(id: int) -> Listing:
+def likes(id: int) -> PagedSelect:
     """List who likes a post
 
     The latest like first.
     """
-    return who_likes(id)
+    return list_likers(id)
 
 
 @posts.get('/<int:id>/like')
 @authenticate(token_auth, role='posts:read')
 @other_responses({404: 'You do not like it, or there is no such post.'})
-def liked(id: int) -> tuple[str, int]:
+def show_like(id: int) -> tuple[str, int]:
     """Tell whether you like a post
 
     By the status alone.
     """
-    return found(is_liked(id, current_user().id))
+    return no_content_or_404(get_like(id, current_user().id))
 
 
 @posts.put('/<int:id>/like')

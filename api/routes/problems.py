@@ -3,14 +3,14 @@
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
-from api.edge.negotiation import prefers_html
 from api.errors import NotFoundError
+from api.http.negotiation import prefers_html
 from api.problems import PROBLEMS
 from api.schemas.base import json_response
-from api.schemas.errors import ProblemKindSchema
+from api.schemas.errors import ProblemTypeSchema
 
 problems = Blueprint('problems', __name__, url_prefix='/problems')
-schema = ProblemKindSchema()
+schema = ProblemTypeSchema()
 
 
 @problems.get('')
@@ -27,5 +27,5 @@ def show(name: str) -> ResponseReturnValue:
         raise NotFoundError
     if prefers_html():
         return render_template('problems.html', problems=[problem])
-    answer: Response = json_response(schema.compiled(problem))
-    return answer
+    response: Response = json_response(schema.compiled(problem))
+    return response

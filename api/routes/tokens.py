@@ -3,20 +3,20 @@
 from apifairy import authenticate
 from flask import Blueprint
 
-from api import scopes
 from api.actions.tokens import IssuedToken, issue_token, revoke_token
-from api.edge.answers import NO_CONTENT, response
-from api.edge.auth import basic_auth, current_user, token_auth
-from api.edge.limits import LOG_IN, PASSWORD, limited
-from api.queries.query import Query
+from api.db.selects import BoundSelect
+from api.http.auth import basic_auth, current_user, token_auth
+from api.http.rate_limit.limits import LOGIN_LIMIT, PASSWORD_LIMIT, rate_limited
+from api.http.responses import NO_CONTENT, response
 from api.queries.tokens import get_token
-from api.schemas.tokens import CallingTokenSchema, TokenSchema
+from api.schemas.tokens import CurrentTokenSchema, TokenSchema
+from api.security import scopes
 
 tokens = Blueprint('tokens', __name__, url_prefix='/api/tokens')
 
 
 @tokens.post('')
-@limited(LOG_IN, PASSWORD)
+@rate_limited(LOGIN_LIMIT, PASSWORD_LIMIT)
 @authenticate(basic_auth)
 @response(TokenSchema)
 def create() -> IssuedToken:
@@ -28,9 +28,9 @@ def create() -> IssuedToken:
 
 
 @tokens.get('')
-@authenticate(token_auth, role=scopes.ANY)
-@response(CallingTokenSchema)
-def show() -> Query:
+@authenticate(token_auth, role=scopes.ANY_SCOPE)
+@response(CurrentTokenSchema)
+def show() -> BoundSelect:
     """Show the token that you call with
 
     Its scopes tell what it may do.
@@ -39,7 +39,7 @@ def show() -> Query:
 
 
 @tokens.delete('')
-@authenticate(token_auth, role=scopes.ANY)
+@authenticate(token_auth, role=scopes.ANY_SCOPE)
 def delete() -> tuple[str, int]:
     """Revoke the token
 

@@ -5,10 +5,10 @@ from typing import Any
 from marshmallow import fields, validate
 
 from api.schemas.base import RequestSchema, ResponseSchema, Text
-from api.schemas.users import EMAIL, Password
+from api.schemas.users import EMAIL_PATTERN, Password
 
-LINK = '[A-Za-z0-9_-]{64}'
-TOKEN: dict[str, Any] = {
+MAIL_TOKEN_PATTERN = '[A-Za-z0-9_-]{64}'
+MAIL_TOKEN_METADATA: dict[str, Any] = {
     'description': 'From the link in the mail.',
     'maxLength': 64,
     'examples': ['AAAAAAAAAHsAAAAAYM9mZy7vAiVzvQ0M0NsZ5Zo3kM3o2n5f1fQmZxPq9l4bQfJt'],
@@ -30,31 +30,34 @@ class PasswordChangeSchema(RequestSchema):
     new_password = Password()
 
 
-class LeavingSchema(RequestSchema):
+class AccountDeleteSchema(RequestSchema):
     """Your password: that nobody else deletes your account."""
 
     password = CurrentPassword()
 
 
-class ResetRequestSchema(RequestSchema):
+class PasswordResetRequestSchema(RequestSchema):
     """Where to send the link."""
 
     email = Text(
-        required=True, pattern=EMAIL, validate=validate.Length(max=120), metadata={'examples': ['susan@example.com']}
+        required=True,
+        pattern=EMAIL_PATTERN,
+        validate=validate.Length(max=120),
+        metadata={'examples': ['susan@example.com']},
     )
 
 
-class ResetSchema(RequestSchema):
+class PasswordResetSchema(RequestSchema):
     """A new password, and the token that allows it."""
 
-    token = Text(required=True, pattern=LINK, metadata=TOKEN)
+    token = Text(required=True, pattern=MAIL_TOKEN_PATTERN, metadata=MAIL_TOKEN_METADATA)
     new_password = Password()
 
 
-class VerificationSchema(RequestSchema):
+class EmailVerificationSchema(RequestSchema):
     """The token that shows that you read the mail."""
 
-    token = Text(required=True, pattern=LINK, metadata=TOKEN)
+    token = Text(required=True, pattern=MAIL_TOKEN_PATTERN, metadata=MAIL_TOKEN_METADATA)
 
 
 class AcceptedSchema(ResponseSchema):

@@ -12,16 +12,16 @@ from marshmallow import EXCLUDE, fields
 from marshmallow_sqlalchemy import ModelConverter
 from sqlalchemy import String
 
-from api.database import UTCDateTime
-from api.schemas.dump import CompiledDump
-from api.schemas.links import FromRecord
+from api.db.types import UTCDateTime
+from api.serialization.compiler import CompiledDump
+from api.serialization.computed import ComputedField
 
 MAX_ID = 2**63 - 1
 # The server reads no URL beyond 64 KiB, of which each byte may become three characters when it is repeated.
-MAX_URL = 3 * 2**16 + 2**10
+MAX_URL_LENGTH = 3 * 2**16 + 2**10
 
 # What is true of all values of these kinds that go out: integers of the database, and moments to the second.
-BOUNDS: dict[type[fields.Field[Any]], dict[str, Any]] = {
+FIELD_BOUNDS: dict[type[fields.Field[Any]], dict[str, Any]] = {
     fields.Integer: {'format': 'int64', 'maximum': MAX_ID},
     fields.DateTime: {'maxLength': len('2021-06-20T15:04:27+00:00')},
 }
@@ -69,11 +69,13 @@ class Schema(SQLAlchemySchema):
         return CompiledDump(self)
 
     @cached_property
-    def members(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str, ...]:
         """The members that a record needs to be dumped whole."""
         names: dict[str, None] = {}
         for name, field in self.dump_fields.items():
-            names.update(dict.fromkeys(field.members if isinstance(field, FromRecord) else [field.attribute or name]))
+            names.update(
+                dict.fromkeys(field.columns if isinstance(field, ComputedField) else [field.attribute or name])
+            )
         return tuple(names)
 
     def load(self, *args: Any, **kwargs: Any) -> Any:
@@ -98,23 +100,25 @@ class ResponseSchema(Schema):
     """
 
     @cached_property
-    def steady(self) -> tuple[str, ...]:
+    def version_fields(self) -> tuple[str, ...]:
         """The members, by their names in answers, whose change is a change of the thing; none if all are such."""
-        kept = {name: field for name, field in self.dump_fields.items() if not field.metadata.get('volatile')}
-        if len(kept) == len(self.dump_fields):
+        stable = {name: field for name, field in self.dump_fields.items() if not field.metadata.get('volatile')}
+        if len(stable) == len(self.dump_fields):
             return ()
-        return tuple(field.data_key or name for name, field in kept.items() if not isinstance(field, FromRecord))
+        return tuple(field.data_key or name for name, field in stable.items() if not isinstance(field, ComputedField))
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = not field_obj.metadata.get('optional')
-        bounds = next((said for kind, said in BOUNDS.items() if isinstance(field_obj, kind)), {})
+        bounds = next(
+            (metadata for field_type, metadata in FIELD_BOUNDS.items() if isinstance(field_obj, field_type)), {}
+        )
         field_obj.metadata = {**bounds, **field_obj.metadata}
 
 
-def encode(dumped: Any) -> bytes:
+def encode_json(rendered: Any) -> bytes:
     """JSON in the one form that all answers have."""
-    return orjson.dumps(dumped)
+    return orjson.dumps(rendered)
 
 
-def json_response(dumped: Any, mimetype: str = 'application/json') -> Response:
-    return Response(encode(dumped), mimetype=mimetype)
+def json_response(rendered: Any, mimetype: str = 'application/json') -> Response:
+    return Response(encode_json(rendered), mimetype=mimetype)

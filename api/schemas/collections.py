@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.schemas.base import MAX_URL, RequestSchema, ResponseSchema
+from api.schemas.base import MAX_URL_LENGTH, RequestSchema, ResponseSchema
 
 MAX_PER_PAGE = 100
 MAX_PAGE = 2**31 - 1
@@ -75,14 +75,14 @@ class PageLinksSchema(ResponseSchema):
     """This page and its neighbours."""
 
     self = fields.String(
-        metadata={'format': 'uri-reference', 'maxLength': MAX_URL, 'examples': ['/api/users?page=1&per_page=10']}
+        metadata={'format': 'uri-reference', 'maxLength': MAX_URL_LENGTH, 'examples': ['/api/users?page=1&per_page=10']}
     )
     next = fields.String(
         allow_none=True,
         metadata={
             'description': 'Null on the last page.',
             'format': 'uri-reference',
-            'maxLength': MAX_URL,
+            'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/users?page=2&per_page=10'],
         },
     )
@@ -91,7 +91,7 @@ class PageLinksSchema(ResponseSchema):
         metadata={
             'description': 'Null on the first page.',
             'format': 'uri-reference',
-            'maxLength': MAX_URL,
+            'maxLength': MAX_URL_LENGTH,
             'examples': [None],
         },
     )
@@ -125,14 +125,14 @@ class TimelineLinksSchema(ResponseSchema):
     """This page and its neighbours. The one to what is newer is always there, so that it can be polled."""
 
     self = fields.String(
-        metadata={'format': 'uri-reference', 'maxLength': MAX_URL, 'examples': ['/api/posts?per_page=10']}
+        metadata={'format': 'uri-reference', 'maxLength': MAX_URL_LENGTH, 'examples': ['/api/posts?per_page=10']}
     )
     next = fields.String(
         allow_none=True,
         metadata={
             'description': 'What follows in the order of the timeline.',
             'format': 'uri-reference',
-            'maxLength': MAX_URL,
+            'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/posts?per_page=10&after=AAAAAAAAAHsQp0NWhOm_Xw'],
         },
     )
@@ -141,7 +141,7 @@ class TimelineLinksSchema(ResponseSchema):
         metadata={
             'description': 'What comes before in the order of the timeline.',
             'format': 'uri-reference',
-            'maxLength': MAX_URL,
+            'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/posts?per_page=10&before=AAAAAAAAAITQQ2Ihm0rRzg'],
         },
     )

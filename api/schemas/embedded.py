@@ -6,11 +6,11 @@ from typing import Any
 from marshmallow import fields, utils
 
 from api.schemas.base import ResponseSchema
-from api.schemas.dump import CompiledDump
-from api.schemas.links import FromRecord, Names
+from api.serialization.compiler import CompiledDump
+from api.serialization.computed import ComputedField, Namespace
 
 
-class Embedded(FromRecord, fields.Nested):
+class Embedded(ComputedField, fields.Nested):
     """An object made of the members of a record that begin with the prefix."""
 
     def __init__(self, schema: type[ResponseSchema], *, prefix: str):
@@ -18,19 +18,19 @@ class Embedded(FromRecord, fields.Nested):
         self.prefix = prefix
 
     @property
-    def members(self) -> list[str]:
+    def columns(self) -> list[str]:
         schema: Any = self.schema
-        return [self.prefix + member for member in schema.members]
+        return [self.prefix + column for column in schema.columns]
 
     def _serialize(self, value: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        whole = {member.removeprefix(self.prefix): utils.get_value(obj, member) for member in self.members}
-        return self.schema.dump(whole)
+        inner = {column.removeprefix(self.prefix): utils.get_value(obj, column) for column in self.columns}
+        return self.schema.dump(inner)
 
-    def compiled(self, index: Mapping[str, int], names: Names) -> str:
+    def compile(self, index: Mapping[str, int], namespace: Namespace) -> str:
         # The same record under other names: what does not begin with the prefix is out of the schema's sight.
-        outer = sorted(index, key=index.__getitem__)
-        dump = CompiledDump(self.schema).plan(tuple(self.inner_name(name) for name in outer))
-        return f'{names.of(dump)}(record)'
+        columns = sorted(index, key=index.__getitem__)
+        dump = CompiledDump(self.schema).compile_for(tuple(self.strip_prefix(name) for name in columns))
+        return f'{namespace.bind(dump)}(record)'
 
-    def inner_name(self, name: str) -> str:
+    def strip_prefix(self, name: str) -> str:
         return name.removeprefix(self.prefix) if name.startswith(self.prefix) else f'{name} outside'

@@ -3,12 +3,12 @@
 from marshmallow import fields, validate
 
 from api.problems import PROBLEMS, USERNAME_TAKEN
-from api.schemas.base import MAX_URL, ResponseSchema
+from api.schemas.base import MAX_URL_LENGTH, ResponseSchema
 from api.schemas.links import Links
 
 # Errors may repeat what was asked, and a list may be wrong in each of its items: neither makes the answer long.
-MAX_TEXT = 1000
-MAX_TEXTS = 20
+MAX_MESSAGE_LENGTH = 1000
+MAX_MESSAGES = 20
 MAX_ERRORS = 200
 
 
@@ -21,14 +21,16 @@ class ErrorSchema(ResponseSchema):
     message = fields.String(
         metadata={
             'description': 'What is wrong, where there is something to add.',
-            'maxLength': MAX_TEXT,
+            'maxLength': MAX_MESSAGE_LENGTH,
             'examples': ['please use a different username'],
             'optional': True,
         }
     )
     errors = fields.Dict(
         keys=fields.String(),
-        values=fields.List(fields.String(metadata={'maxLength': MAX_TEXT}), metadata={'maxItems': MAX_TEXTS}),
+        values=fields.List(
+            fields.String(metadata={'maxLength': MAX_MESSAGE_LENGTH}), metadata={'maxItems': MAX_MESSAGES}
+        ),
         metadata={
             'description': 'What is wrong with each field, where a body or query does not fit its schema.',
             'examples': [{'email': ['Does not match.']}],
@@ -48,7 +50,7 @@ class ProblemErrorSchema(ResponseSchema):
             'examples': ['#/email'],
         }
     )
-    detail = fields.String(metadata={'maxLength': MAX_TEXT, 'examples': ['Longer than maximum length 120.']})
+    detail = fields.String(metadata={'maxLength': MAX_MESSAGE_LENGTH, 'examples': ['Longer than maximum length 120.']})
 
 
 class ProblemSchema(ResponseSchema):
@@ -69,7 +71,7 @@ class ProblemSchema(ResponseSchema):
     detail = fields.String(
         metadata={
             'description': 'What is wrong, where there is something to add.',
-            'maxLength': MAX_TEXT,
+            'maxLength': MAX_MESSAGE_LENGTH,
             'examples': ['please use a different username'],
             'optional': True,
         }
@@ -78,7 +80,7 @@ class ProblemSchema(ResponseSchema):
         metadata={
             'description': 'The path of the request.',
             'format': 'uri-reference',
-            'maxLength': MAX_URL,
+            'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/users'],
         }
     )
@@ -93,11 +95,11 @@ class ProblemSchema(ResponseSchema):
     )
 
 
-class ProblemKindSchema(ResponseSchema):
+class ProblemTypeSchema(ResponseSchema):
     """A kind of failure."""
 
     name = fields.String()
     status = fields.Integer()
     cause = fields.String()
     remedy = fields.String()
-    links = Links('ProblemKindLinks', self='/problems/{name}')
+    links = Links('ProblemTypeLinks', self='/problems/{name}')

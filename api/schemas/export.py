@@ -7,7 +7,7 @@ from api.schemas.posts import PostSchema, PostVersionSchema
 from api.schemas.tokens import PersonalTokenSchema
 from api.schemas.users import OwnUserSchema, UserSchema
 
-SHAPES: dict[str, type[ResponseSchema]] = {
+EXPORT_SCHEMAS: dict[str, type[ResponseSchema]] = {
     'user': OwnUserSchema,
     'token': PersonalTokenSchema,
     'following': UserSchema,
@@ -16,7 +16,7 @@ SHAPES: dict[str, type[ResponseSchema]] = {
     'post_version': PostVersionSchema,
     'like': PostSchema,
 }
-NAMES = dict.fromkeys(shape.__name__.removesuffix('Schema') for shape in SHAPES.values())
+SCHEMA_NAMES = dict.fromkeys(shape.__name__.removesuffix('Schema') for shape in EXPORT_SCHEMAS.values())
 
 
 class ExportLineSchema(ResponseSchema):
@@ -25,11 +25,11 @@ class ExportLineSchema(ResponseSchema):
     The versions of a post, which are what it said before, follow its line.
     """
 
-    kind = fields.String(validate=validate.OneOf(SHAPES), metadata={'examples': ['post_version']})
+    kind = fields.String(validate=validate.OneOf(EXPORT_SCHEMAS), metadata={'examples': ['post_version']})
     data = fields.Raw(
         metadata={
             'description': 'In the shape that the kind has elsewhere.',
-            'anyOf': [{'$ref': f'#/components/schemas/{name}'} for name in NAMES],
+            'anyOf': [{'$ref': f'#/components/schemas/{name}'} for name in SCHEMA_NAMES],
             'examples': [{'text': 'Good morning!', 'written_at': '2021-06-20T15:04:27+00:00'}],
         }
     )

@@ -10,12 +10,12 @@ from api.schemas.base import MAX_ID, RequestSchema, ResponseSchema
 from api.schemas.collections import TimelineSchema
 from api.schemas.embedded import Embedded
 from api.schemas.links import Links
-from api.schemas.users import AVATAR
+from api.schemas.users import AVATAR_URL
 
-ID: dict[str, Any] = {'minimum': 1, 'examples': [123]}
-COUNT: dict[str, Any] = {'minimum': 0, 'examples': [3], 'volatile': True}
-MOMENT: dict[str, Any] = {'examples': ['2021-06-20T15:04:27+00:00']}
-TEXT: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
+ID_METADATA: dict[str, Any] = {'minimum': 1, 'examples': [123]}
+COUNT_METADATA: dict[str, Any] = {'minimum': 0, 'examples': [3], 'volatile': True}
+TIMESTAMP_METADATA: dict[str, Any] = {'examples': ['2021-06-20T15:04:27+00:00']}
+TEXT_METADATA: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
 
 
 class AuthorSchema(ResponseSchema):
@@ -24,9 +24,9 @@ class AuthorSchema(ResponseSchema):
     class Meta(ResponseSchema.Meta):
         model = User
 
-    id = auto_field(metadata=ID)
+    id = auto_field(metadata=ID_METADATA)
     username = auto_field(metadata={'examples': ['susan']})
-    links = Links('AuthorLinks', self='/api/users/{id}', avatar=AVATAR)
+    links = Links('AuthorLinks', self='/api/users/{id}', avatar=AVATAR_URL)
 
 
 class PostSchema(ResponseSchema):
@@ -35,12 +35,12 @@ class PostSchema(ResponseSchema):
     class Meta(ResponseSchema.Meta):
         model = Post
 
-    id = auto_field(metadata=ID)
-    text = auto_field(metadata=TEXT)
-    created_at = auto_field(metadata=MOMENT)
-    edited_at = auto_field(metadata={'description': 'Null where it never was.', **MOMENT})
-    like_count = auto_field(metadata=COUNT)
-    reply_count = auto_field(metadata=COUNT)
+    id = auto_field(metadata=ID_METADATA)
+    text = auto_field(metadata=TEXT_METADATA)
+    created_at = auto_field(metadata=TIMESTAMP_METADATA)
+    edited_at = auto_field(metadata={'description': 'Null where it never was.', **TIMESTAMP_METADATA})
+    like_count = auto_field(metadata=COUNT_METADATA)
+    reply_count = auto_field(metadata=COUNT_METADATA)
     liked = fields.Boolean(metadata={'description': 'Whether you like it.', 'examples': [False], 'volatile': True})
     author = Embedded(AuthorSchema, prefix='author_')
     links = Links(
@@ -65,8 +65,8 @@ class PostVersionSchema(ResponseSchema):
     class Meta(ResponseSchema.Meta):
         model = PostVersion
 
-    text = auto_field(metadata=TEXT)
-    written_at = auto_field(metadata=MOMENT)
+    text = auto_field(metadata=TEXT_METADATA)
+    written_at = auto_field(metadata=TIMESTAMP_METADATA)
 
 
 class PostVersionTimelineSchema(TimelineSchema):
@@ -75,13 +75,13 @@ class PostVersionTimelineSchema(TimelineSchema):
     items = fields.Nested(PostVersionSchema, many=True)
 
 
-class NewPostSchema(RequestSchema):
+class PostCreateSchema(RequestSchema):
     """What becomes a post."""
 
     class Meta(RequestSchema.Meta):
         model = Post
 
-    text = auto_field(validate=validate.Length(1, 280), metadata=TEXT)
+    text = auto_field(validate=validate.Length(1, 280), metadata=TEXT_METADATA)
     reply_to_id = fields.Integer(
         strict=True,
         allow_none=True,
@@ -90,10 +90,10 @@ class NewPostSchema(RequestSchema):
     )
 
 
-class PostChangesSchema(RequestSchema):
+class PostUpdateSchema(RequestSchema):
     """What its author may change of a post."""
 
     class Meta(RequestSchema.Meta):
         model = Post
 
-    text = auto_field(required=False, validate=validate.Length(1, 280), metadata=TEXT)
+    text = auto_field(required=False, validate=validate.Length(1, 280), metadata=TEXT_METADATA)

@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from api.schemas.base import MAX_ID, RequestSchema, ResponseSchema
 
-MOST_AT_ONCE = 100
+MAX_IDS = 100
 
 
 class RelationshipsRequestSchema(RequestSchema):
@@ -14,7 +14,7 @@ class RelationshipsRequestSchema(RequestSchema):
         fields.Integer(validate=validate.Range(1, MAX_ID), metadata={'format': 'int64'}),
         data_key='id',
         required=True,
-        validate=validate.Length(1, MOST_AT_ONCE),
+        validate=validate.Length(1, MAX_IDS),
         metadata={'description': 'Their ids: `id=1&id=2`. Those that nobody has are left out of the answer.'},
     )
 
@@ -30,4 +30,4 @@ class RelationshipSchema(ResponseSchema):
 class RelationshipsSchema(ResponseSchema):
     """One for each user that there is, by id."""
 
-    items = fields.Nested(RelationshipSchema, many=True, metadata={'maxItems': MOST_AT_ONCE})
+    items = fields.Nested(RelationshipSchema, many=True, metadata={'maxItems': MAX_IDS})

@@ -10,11 +10,11 @@ from api.models import Token
 from api.schemas.base import RequestSchema, ResponseSchema, Text
 from api.schemas.collections import CollectionSchema
 from api.schemas.links import Links
-from api.scopes import SCOPES
+from api.security.scopes import SCOPES
 
 DAY = 24 * 3600
-NAME = {'description': 'What it is for, in your words.', 'examples': ['nightly backup']}
-EXAMPLE = ['posts:read', 'posts:write']
+NAME_METADATA = {'description': 'What it is for, in your words.', 'examples': ['nightly backup']}
+EXAMPLE_SCOPES = ['posts:read', 'posts:write']
 
 
 class ScopeList(fields.List[Any]):
@@ -25,7 +25,7 @@ class ScopeList(fields.List[Any]):
         metadata = {
             'description': description,
             'maxItems': len(SCOPES),
-            'examples': [EXAMPLE],
+            'examples': [EXAMPLE_SCOPES],
             'volatile': volatile,
         }
         super().__init__(scope, metadata=metadata, **kwargs)
@@ -48,7 +48,7 @@ class TokenSchema(ResponseSchema):
     expires_at = fields.DateTime(metadata={'examples': ['2021-06-20T16:04:27+00:00']})
 
 
-class CallingTokenSchema(ResponseSchema):
+class CurrentTokenSchema(ResponseSchema):
     """The token that was sent with the request, and what it may do."""
 
     class Meta(ResponseSchema.Meta):
@@ -58,7 +58,7 @@ class CallingTokenSchema(ResponseSchema):
     scopes = ScopeList(description='What it may do.')
     created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
     expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
-    links = Links('CallingTokenLinks', user='/api/users/{user_id}')
+    links = Links('CurrentTokenLinks', user='/api/users/{user_id}')
 
 
 class PersonalTokenSchema(ResponseSchema):
@@ -79,7 +79,7 @@ class PersonalTokenSchema(ResponseSchema):
     links = Links('PersonalTokenLinks', self='/api/me/tokens/{id}')
 
 
-class MadeTokenSchema(PersonalTokenSchema):
+class CreatedTokenSchema(PersonalTokenSchema):
     """A personal access token, with its secret this once."""
 
     token = fields.String(
@@ -98,10 +98,10 @@ class PersonalTokenCollectionSchema(CollectionSchema):
     items = fields.Nested(PersonalTokenSchema, many=True)
 
 
-class NewPersonalTokenSchema(RequestSchema):
+class PersonalTokenCreateSchema(RequestSchema):
     """A personal access token to make."""
 
-    name = Text(required=True, validate=validate.Length(1, 64), metadata=NAME)
+    name = Text(required=True, validate=validate.Length(1, 64), metadata=NAME_METADATA)
     scopes = ScopeList(
         required=True, validate=validate.Length(1, len(SCOPES)), description='What it is to be allowed. See above.'
     )
@@ -115,10 +115,10 @@ class NewPersonalTokenSchema(RequestSchema):
     )
 
 
-class PersonalTokenChangesSchema(RequestSchema):
+class PersonalTokenUpdateSchema(RequestSchema):
     """What may change of a personal access token. What is left out stays as it is."""
 
-    name = Text(validate=validate.Length(1, 64), metadata=NAME)
+    name = Text(validate=validate.Length(1, 64), metadata=NAME_METADATA)
     scopes = ScopeList(
         validate=validate.Length(1, len(SCOPES)), description='Fewer than it has: what is taken does not come back.'
     )

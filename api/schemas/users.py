@@ -6,20 +6,20 @@ from marshmallow import ValidationError, fields, validate
 from marshmallow_sqlalchemy import auto_field
 
 from api.errors import ApiError
-from api.extensions import passwords
 from api.models import User
 from api.problems import MISSING_FIELDS
 from api.schemas.base import RequestSchema, ResponseSchema, Text
 from api.schemas.collections import CollectionSchema, PageRequestSchema
 from api.schemas.links import Links
+from api.security.passwords import passwords
 
-USERNAME = r'[A-Za-z][A-Za-z0-9_.-]*'
+USERNAME_PATTERN = r'[A-Za-z][A-Za-z0-9_.-]*'
 # Without `?`: what looks like `=?utf-8?q?susan?=` is another address for whatever sends and receives mail.
-ATOM = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+"
-LABEL = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+ATOM_PATTERN = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+"
+LABEL_PATTERN = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 # Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
-EMAIL = rf'{ATOM}(\.{ATOM})*@{LABEL}(\.{LABEL})*'
-AVATAR = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
+EMAIL_PATTERN = rf'{ATOM_PATTERN}(\.{ATOM_PATTERN})*@{LABEL_PATTERN}(\.{LABEL_PATTERN})*'
+AVATAR_URL = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
 
 username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
 email = {'description': 'Unique without regard to case.', 'examples': ['susan@example.com']}
@@ -36,11 +36,11 @@ class Password(fields.String):
             'format': 'password',
             'examples': ['correct horse battery'],
         }
-        super().__init__(required=True, validate=[validate.Length(max=128), check_password], metadata=metadata)
+        super().__init__(required=True, validate=[validate.Length(max=128), validate_password], metadata=metadata)
 
 
-def check_password(password: str) -> None:
-    if weakness := passwords.weakness(password):
+def validate_password(password: str) -> None:
+    if weakness := passwords.find_weakness(password):
         raise ValidationError(weakness)
 
 
@@ -73,7 +73,7 @@ class OwnUserSchema(ResponseSchema):
         followers='/api/users/{id}/followers',
         following='/api/users/{id}/following',
         posts='/api/users/{id}/posts',
-        avatar=AVATAR,
+        avatar=AVATAR_URL,
     )
 
 
@@ -90,7 +90,7 @@ class UserCollectionSchema(CollectionSchema):
     items = fields.Nested(UserSchema, many=True)
 
 
-class UsersRequestSchema(PageRequestSchema):
+class UserListRequestSchema(PageRequestSchema):
     """Which users, and which page of them."""
 
     username = fields.String(
@@ -119,14 +119,14 @@ class ProfileSchema(OwnUserSchema):
     )
 
 
-class NewUserSchema(RequestSchema):
+class UserCreateSchema(RequestSchema):
     """A registration."""
 
     class Meta(RequestSchema.Meta):
         model = User
 
-    username = auto_field(pattern=USERNAME, metadata=username)
-    email = auto_field(pattern=EMAIL, metadata=email)
+    username = auto_field(pattern=USERNAME_PATTERN, metadata=username)
+    email = auto_field(pattern=EMAIL_PATTERN, metadata=email)
     password = Password()
     about_me = auto_field(metadata=about_me)
 
@@ -135,12 +135,12 @@ class NewUserSchema(RequestSchema):
             raise ApiError(MISSING_FIELDS, errors=error.messages_dict) from error
 
 
-class UserChangesSchema(RequestSchema):
+class UserUpdateSchema(RequestSchema):
     """What users may change of their own entry. What is left out stays as it is."""
 
     class Meta(RequestSchema.Meta):
         model = User
 
-    username = auto_field(required=False, pattern=USERNAME, metadata=username)
-    email = auto_field(required=False, pattern=EMAIL, metadata=email)
+    username = auto_field(required=False, pattern=USERNAME_PATTERN, metadata=username)
+    email = auto_field(required=False, pattern=EMAIL_PATTERN, metadata=email)
     about_me = auto_field(metadata=about_me)

@@ -26,12 +26,12 @@ def wsgi(app: Any) -> Repeat:
         started[:] = status, headers
 
     def call(environ: dict[str, Any], body: bytes) -> bytes:
-        answer = app({**environ, 'wsgi.input': io.BytesIO(body)}, start_response)
+        response = app({**environ, 'wsgi.input': io.BytesIO(body)}, start_response)
         try:
-            return b''.join(answer)
+            return b''.join(response)
         finally:
-            if hasattr(answer, 'close'):
-                answer.close()
+            if hasattr(response, 'close'):
+                response.close()
 
     def repeat(request: Request, times: int) -> Answer:
         environ, body = environ_of(request), (request['body'] or '').encode()

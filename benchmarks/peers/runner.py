@@ -30,15 +30,15 @@ INTERFACES: dict[str, Callable[[Any], Any]] = {'wsgi': wsgi, 'asgi': asgi}
 def main() -> None:
     module, interface = sys.argv[1:]
     # What the application prints is not to be taken for an answer.
-    answers = os.fdopen(os.dup(1), 'w')
+    responses = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     runner = Runner(INTERFACES[interface](importlib.import_module(module).app))
     for line in sys.stdin:
         command = json.loads(line)
-        answer = getattr(runner, command.pop('do'))(**command)
-        answers.write(json.dumps(answer) + '\n')
-        answers.flush()
-    answers.close()
+        response = getattr(runner, command.pop('do'))(**command)
+        responses.write(json.dumps(response) + '\n')
+        responses.flush()
+    responses.close()
     # Not sys.exit(): an application's lifespan would be torn down half way.
     os._exit(0)
 

@@ -9,10 +9,10 @@ from threading import Thread
 from chaos.findings import Findings
 from chaos.load import Load
 from chaos.stage import Stage, log_in
-from tests.servers import Server
+from support.servers import Server
 
-AT_ONCE = 50
-SECONDS_BETWEEN_BYTES = 0.2
+CONNECTION_COUNT = 50
+BYTE_INTERVAL = 0.2
 BODY = b'{"text": "It takes me an age to say so, but I do"}'
 HEAD = (
     'POST /api/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n'
@@ -26,13 +26,13 @@ def slow(stage: Stage, findings: Findings) -> None:
         head = HEAD.format(log_in(server)).encode()
         with dribbling(server, b'', head[: len(BODY)]), dribbling(server, head, BODY) as bodies:
             with Load(stage, server) as load:
-                time.sleep(len(BODY) * SECONDS_BETWEEN_BYTES - 2)
+                time.sleep(len(BODY) * BYTE_INTERVAL - 2)
             answered = [connection.recv(12) for connection in bodies]
     written = answered.count(b'HTTP/1.1 201')
     findings.expect_only(load, 200, 201)
     findings.expect_within(1, load.outcomes, 'answers')
     findings.expect_nothing_lost(load)
-    findings.expect(written == AT_ONCE, f'{written} slow bodies answered 201 in the end')
+    findings.expect(written == CONNECTION_COUNT, f'{written} slow bodies answered 201 in the end')
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def dribbling(server: Server, at_once: bytes, slowly: bytes) -> Iterator[list[so
     """Connections, each of which sends the first bytes at once and the others one by one."""
     with ExitStack() as stack:
         address = ('127.0.0.1', server.port)
-        connections = [stack.enter_context(socket.create_connection(address)) for _ in range(AT_ONCE)]
+        connections = [stack.enter_context(socket.create_connection(address)) for _ in range(CONNECTION_COUNT)]
         for connection in connections:
             connection.settimeout(30)
             connection.sendall(at_once)
@@ -52,6 +52,6 @@ def dribbling(server: Server, at_once: bytes, slowly: bytes) -> Iterator[list[so
 
 def dribble(connections: list[socket.socket], text: bytes) -> None:
     for byte in text:
-        time.sleep(SECONDS_BETWEEN_BYTES)
+        time.sleep(BYTE_INTERVAL)
         for connection in connections:
             connection.sendall(bytes([byte]))

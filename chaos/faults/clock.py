@@ -9,7 +9,7 @@ from pathlib import Path
 from chaos.findings import Findings, LeftOut
 from chaos.load import Load
 from chaos.stage import Stage, log_in
-from tests.servers import ROOT
+from support.servers import ROOT
 
 # Where `make chaos` puts it, and where Debian does.
 PLACES = (

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from chaos.findings import Findings
 from chaos.load import Load
-from chaos.processes import children_of
 from chaos.stage import Stage, log_in
-from tests.servers import Server
+from support.processes import children_of
+from support.servers import Server
 
 MEGABYTES = 16
 

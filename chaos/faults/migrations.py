@@ -9,12 +9,12 @@ from alembic.script import ScriptDirectory
 from chaos.findings import Findings, LeftOut
 from chaos.load import Load
 from chaos.stage import Stage, log_in
-from tests.servers import ROOT
+from support.servers import ROOT
 
 SCRIPTS = ScriptDirectory(str(ROOT / 'migrations'))
-AT_ONCE = 4
+PROCESS_COUNT = 4
 OLD_USERS = 1000
-SECONDS_TO_WAIT_FOR_A_LOCK = 5
+LOCK_TIMEOUT = 5
 
 
 def upgrades_of_nothing(stage: Stage, findings: Findings) -> None:
@@ -30,7 +30,7 @@ def upgrades_of_old_rows(stage: Stage, findings: Findings) -> None:
     stage.execute(
         'INSERT INTO users (username, email, password_hash, created_at, post_count) VALUES ' + ', '.join(values),
         "INSERT INTO posts (author_id, text, created_at) SELECT id, username, '2026-01-01' FROM users",
-        f"UPDATE totals SET value = {OLD_USERS} WHERE name = 'users'",
+        f"UPDATE table_counts SET value = {OLD_USERS} WHERE name = 'users'",
     )
     upgrade_at_once(stage, findings)
     (users,) = stage.rows('SELECT count(*) FROM users')[0]
@@ -40,9 +40,9 @@ def upgrades_of_old_rows(stage: Stage, findings: Findings) -> None:
 
 def upgrade_at_once(stage: Stage, findings: Findings) -> None:
     begun = time.monotonic()
-    codes = [process.wait() for process in [stage.flask('db', 'upgrade') for _ in range(AT_ONCE)]]
+    codes = [process.wait() for process in [stage.flask('db', 'upgrade') for _ in range(PROCESS_COUNT)]]
     seconds = time.monotonic() - begun
-    findings.expect(codes == [0] * AT_ONCE, f'ended with {", ".join(map(str, codes))} after {seconds:.1f} s')
+    findings.expect(codes == [0] * PROCESS_COUNT, f'ended with {", ".join(map(str, codes))} after {seconds:.1f} s')
     check(stage, findings)
 
 
@@ -64,7 +64,7 @@ def newest(stage: Stage, findings: Findings) -> None:
         time.sleep(2)
     findings.expect(ended == 0, f'ended with {ended} after {seconds:.1f} s')
     findings.expect_only(load, 200, 201)
-    findings.expect_within(SECONDS_TO_WAIT_FOR_A_LOCK, load.outcomes, 'answers')
+    findings.expect_within(LOCK_TIMEOUT, load.outcomes, 'answers')
     findings.expect_nothing_lost(load)
     check(stage, findings)
     with stage.serving() as server:

@@ -3,11 +3,11 @@
 import time
 
 from chaos.findings import Findings
-from chaos.load import UNDER_WAY, Load, watching
+from chaos.load import IN_PROGRESS, Load, watching
 from chaos.stage import Stage
 
 # For a turn, a statement and a connection, as docs/security.md says, and one for the machine.
-SECONDS_FOR_AN_ANSWER = 3 + 11 + 3 + 1
+RESPONSE_TIMEOUT = 3 + 11 + 3 + 1
 
 
 def killed(stage: Stage, findings: Findings) -> None:
@@ -22,7 +22,7 @@ def killed(stage: Stage, findings: Findings) -> None:
     untold = [outcome for outcome in load.outcomes if outcome.status == 503 and not outcome.retry_after]
     findings.expect_some(load, 503)
     findings.expect(not untold, f'{len(untold)} without Retry-After')
-    findings.expect_only(load, 200, 201, 503, UNDER_WAY)
+    findings.expect_only(load, 200, 201, 503, IN_PROGRESS)
     findings.expect_written(load, back_at, 2)
     findings.expect_nothing_lost(load)
 
@@ -36,9 +36,9 @@ def frozen(stage: Stage, findings: Findings) -> None:
         back_at = time.monotonic()
         time.sleep(4)
     findings.expect_some(load, 503)
-    findings.expect_only(load, 200, 201, 503, UNDER_WAY)
-    findings.expect_within(SECONDS_FOR_AN_ANSWER, load.outcomes, 'answers')
-    findings.expect_within(SECONDS_FOR_AN_ANSWER, readies, '`/readyz`')
+    findings.expect_only(load, 200, 201, 503, IN_PROGRESS)
+    findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'answers')
+    findings.expect_within(RESPONSE_TIMEOUT, readies, '`/readyz`')
     findings.expect_within(0.5, lives, '`/livez`')
     findings.expect({200} == {outcome.status for outcome in lives}, f'{len(lives)} times alive')
     findings.expect_written(load, back_at, 2)

@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chaos.cluster import Cluster
 from chaos.findings import Findings
 from chaos.load import Load
 from chaos.stage import Stage, log_in
-from tests.servers import Server
+from support.postgresql_cluster import Cluster
+from support.servers import Server
 
-READ_THERE = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'microblog' AND query LIKE '%FROM posts%'"
-SECONDS_UNTIL_READ = 20
+REPLICA_READS_QUERY = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'microblog' AND query LIKE '%FROM posts%'"
+)
+READ_TIMEOUT = 20
 # For a connection to it, or an answer, which leaves two others waiting for a turn.
-SECONDS_FOR_AN_ANSWER = 3 + 3
+RESPONSE_TIMEOUT = 3 + 3
 
 
 def replica_killed(stage: Stage, findings: Findings) -> None:
@@ -63,7 +65,7 @@ def reading(stage: Stage, findings: Findings) -> Iterator[tuple[Cluster, Server,
                 forget_writes(stage)
                 yield replica, server, token
         findings.expect_only(load, 200, 201)
-        findings.expect_within(SECONDS_FOR_AN_ANSWER, load.outcomes, 'answers')
+        findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'answers')
         findings.expect_nothing_lost(load)
     finally:
         replica.kill()
@@ -71,7 +73,7 @@ def reading(stage: Stage, findings: Findings) -> Iterator[tuple[Cluster, Server,
 
 def forget_writes(stage: Stage) -> None:
     """As if all were long ago; to log in is one, too."""
-    stage.execute('UPDATE users SET wrote_at = NULL')
+    stage.execute('UPDATE users SET last_write_at = NULL')
 
 
 def make_replica(folder: Path, primary: Cluster) -> Cluster:
@@ -81,9 +83,9 @@ def make_replica(folder: Path, primary: Cluster) -> Cluster:
 
 def is_read(replica: Cluster) -> bool:
     """Whether it is, soon: by what its connections did last, all of which were opened since it started."""
-    deadline = time.monotonic() + SECONDS_UNTIL_READ
+    deadline = time.monotonic() + READ_TIMEOUT
     while time.monotonic() < deadline:
-        if replica.ask(READ_THERE):
+        if replica.ask(REPLICA_READS_QUERY):
             return True
         time.sleep(0.1)
     return False

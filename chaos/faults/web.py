@@ -5,11 +5,11 @@ import signal
 import time
 
 from chaos.findings import Findings
-from chaos.load import CLOSED, NO_ANSWER, UNDER_WAY, Load
-from chaos.processes import children_of
+from chaos.load import CLOSED, IN_PROGRESS, NO_RESPONSE, Load
 from chaos.stage import Stage
+from support.processes import children_of
 
-SECONDS_TO_RELOAD = 30  # two processes, each for the interval in api/server.py
+RELOAD_TIMEOUT = 30  # two processes, each for the interval in api/server/web.py
 
 
 def kill(stage: Stage, findings: Findings) -> None:
@@ -22,8 +22,8 @@ def kill(stage: Stage, findings: Findings) -> None:
         time.sleep(6)
         alive = children_of(server.process)
     findings.expect_nothing_lost(load)
-    findings.note(f'{load.count(NO_ANSWER, CLOSED)} connections broken')
-    findings.expect_only(load, 200, 201, UNDER_WAY, NO_ANSWER, CLOSED)
+    findings.note(f'{load.count(NO_RESPONSE, CLOSED)} connections broken')
+    findings.expect_only(load, 200, 201, IN_PROGRESS, NO_RESPONSE, CLOSED)
     findings.expect_written(load, killed_at, 1)
     findings.expect(len(alive) == 2 and killed not in alive, f'{len(alive)} processes again')
 
@@ -34,7 +34,7 @@ def reload(stage: Stage, findings: Findings) -> None:
         time.sleep(2)
         before = children_of(server.process)
         server.process.send_signal(signal.SIGHUP)
-        time.sleep(SECONDS_TO_RELOAD)
+        time.sleep(RELOAD_TIMEOUT)
         after = children_of(server.process)
     findings.expect_only(load, 200, 201, CLOSED)
     findings.note(f'{load.count(CLOSED)} connections closed as they were used')

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests import databases
-from tests.servers import ROOT, serving
+from support import databases
+from support.servers import ROOT, start_server
 
 DOCUMENT = ROOT / 'docs' / 'openapi.json'
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def main() -> None:
         make_typescript(folder)
         [database_url] = databases.sqlite(folder, 'microblog')
         databases.upgrade(database_url)
-        with serving(database_url) as server:
+        with start_server(database_url) as server:
             url = f'http://127.0.0.1:{server.port}'
             run(PYTHON / 'python', 'story.py', url, folder=folder)
             run('node', 'story.js', url, folder=folder)

@@ -48,7 +48,7 @@ async function* pages<Item>(page: Page<Item>, follow: (link: string) => Promise<
   }
 }
 
-function newUser(username: string, email: string): Schemas['NewUser'] {
+function newUser(username: string, email: string): Schemas['UserCreate'] {
   return { username, email: `${email}@example.com`, password: PASSWORD };
 }
 
@@ -96,7 +96,7 @@ async function pageThroughUsers(susan: Client, ids: number[]) {
   assert(ids.every((id) => found.includes(id)), `${ids} among ${found}`);
 }
 
-function patch(susan: Client, id: number, changes: Schemas['UserChanges']) {
+function patch(susan: Client, id: number, changes: Schemas['UserUpdate']) {
   const headers = { 'Content-Type': 'application/merge-patch+json' };
   return susan.PATCH('/api/users/{id}', { params: { path: { id } }, body: changes, headers });
 }

@@ -11,8 +11,8 @@ from flask import Flask
 from httplint import HttpRequestLinter, HttpResponseLinter, Note, levels
 
 from config import Settings
-from tests.servers import Server, serving
-from tests.world import KNOWN, Operation, World, call
+from support.servers import Server, start_server
+from tests.support.world import EXAMPLE_REQUESTS, Operation, World, call
 
 # The kinds of warnings that there may be, and why.
 EXPLAINED = {
@@ -75,14 +75,14 @@ class Exchange(NamedTuple):
         request = HttpRequestLinter()
         request.process_request_topline(self.method.encode(), f'http://localhost{self.target}'.encode(), b'1.1')
         request.process_headers([(name.encode(), value.encode()) for name, value in self.sent.items()])
-        answer = HttpResponseLinter(start_time=time.time(), _related=request)
-        answer.base_uri = f'http://localhost{self.target}'
-        answer.is_head_response = self.method == 'HEAD'
-        answer.process_response_topline(b'1.1', str(self.status_code).encode(), self.reason.encode())
-        answer.process_headers([(name.encode(), value.encode('latin-1')) for name, value in self.fields])
-        answer.feed_content(self.body)
-        answer.finish_content(complete=True)
-        return [note for each in answer.notes for note in (each, *each.subnotes)]
+        response = HttpResponseLinter(start_time=time.time(), _related=request)
+        response.base_uri = f'http://localhost{self.target}'
+        response.is_head_response = self.method == 'HEAD'
+        response.process_response_topline(b'1.1', str(self.status_code).encode(), self.reason.encode())
+        response.process_headers([(name.encode(), value.encode('latin-1')) for name, value in self.fields])
+        response.feed_content(self.body)
+        response.finish_content(complete=True)
+        return [note for each in response.notes for note in (each, *each.subnotes)]
 
 
 class Wire:
@@ -101,9 +101,11 @@ class Wire:
         connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=30)
         try:
             connection.request(method, target, body.get('data'), sent)
-            answer = connection.getresponse()
-            fields = list(answer.headers.raw_items())
-            return Exchange(method, target, sent, answer.version, answer.status, answer.reason, fields, answer.read())
+            response = connection.getresponse()
+            fields = list(response.headers.raw_items())
+            return Exchange(
+                method, target, sent, response.version, response.status, response.reason, fields, response.read()
+            )
         finally:
             connection.close()
 
@@ -111,7 +113,7 @@ class Wire:
 @pytest.fixture(scope='module')
 def wire(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Wire]:
     """Of a server that nobody else asks, so that its limits are there for these tests."""
-    with serving(settings.database_url, RATELIMIT_ENABLED='true') as server:
+    with start_server(settings.database_url, RATELIMIT_ENABLED='true') as server:
         yield Wire(server)
 
 
@@ -134,16 +136,14 @@ def check(exchange: Exchange, status: int) -> None:
     assert not unexplained, [f'{type(note).__name__}: {note.summary}' for note in unexplained]
 
 
-@pytest.mark.parametrize('id', KNOWN)
-def test_every_operation_succeeds_without_a_blemish(
-    wire: Any, operations: dict[str, Operation], world: World, id: str
-) -> None:
-    exchange = call(wire, operations[id], KNOWN[id], world.callers[0], world)
-    check(cast(Any, exchange), KNOWN[id].status)
+@pytest.mark.parametrize('id', EXAMPLE_REQUESTS)
+def test_every_operation_passes_httplint(wire: Any, operations: dict[str, Operation], world: World, id: str) -> None:
+    exchange = call(wire, operations[id], EXAMPLE_REQUESTS[id], world.callers[0], world)
+    check(cast(Any, exchange), EXAMPLE_REQUESTS[id].status)
 
 
 @pytest.mark.parametrize('path', PAGES)
-def test_whatever_can_be_read(wire: Wire, token: dict[str, str], path: str) -> None:
+def test_every_page_passes_httplint(wire: Wire, token: dict[str, str], path: str) -> None:
     whole = wire.open(path, headers=token)
     status = 302 if path == '/' else 200
     check(whole, status)
@@ -157,20 +157,20 @@ def test_whatever_can_be_read(wire: Wire, token: dict[str, str], path: str) -> N
 
 @pytest.mark.parametrize('form', ['application/json', 'application/problem+json'])
 @pytest.mark.parametrize('status', FAILURES)
-def test_every_error(wire: Wire, world: World, token: dict[str, str], status: int, form: str) -> None:
+def test_every_error_passes_httplint(wire: Wire, world: World, token: dict[str, str], status: int, form: str) -> None:
     method, path, headers, body = FAILURES[status]
     sent = {'Accept': form, **({} if status == 401 else token), **headers}
     data = {'data': body, 'content_type': headers.get('Content-Type', 'application/json')} if body else {}
     check(wire.open(path.format(post=world.post), method=method, headers=sent, **data), status)
 
 
-def test_pages_of_errors_and_what_browsers_ask_first(wire: Wire) -> None:
+def test_error_pages_and_favicon_pass_httplint(wire: Wire) -> None:
     check(wire.open('/nowhere', headers={'Accept': 'text/html'}), 404)
     asked = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'POST'}
     check(wire.open('/api/users', method='OPTIONS', headers=asked), 200)
 
 
-def test_too_many_requests(wire: Wire) -> None:
+def test_429_passes_httplint(wire: Wire) -> None:
     body = {'data': '{"email": "somebody@example.com"}', 'content_type': 'application/json'}
     for _ in range(5):
         check(wire.open('/api/password-resets', method='POST', **body), 202)

@@ -3,6 +3,7 @@
 The document says what an operation needs, and who has that is known; so is what everyone is to be answered.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,20 +11,20 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from api.extensions import db
+from api.db.session import db
 from api.models import Token, User
-from api.scopes import SCOPES
-from tests.conftest import Client
-from tests.world import KNOWN, Caller, Known, Operation, World, all_rows, call
+from api.security.scopes import SCOPES
+from tests.support.client import Client
+from tests.support.world import EXAMPLE_REQUESTS, Caller, ExampleRequest, Operation, World, all_rows, call
 
 UNAUTHORIZED = {'error': 'Unauthorized'}
 BASIC = 'Basic realm="Authentication Required"'
 BEARER = 'Bearer realm="Authentication Required"'
 INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
-OUTSIDE_OF_THE_DOCUMENT = {'contract', 'docs', 'pages', 'problems', 'wellknown'}
+OUTSIDE_OF_THE_DOCUMENT = {'changelog', 'docs', 'mail_pages', 'problems', 'well_known'}
 
 
-def expected_status(operation: Operation, known: Known, caller: Caller) -> int:
+def expected_status(operation: Operation, known: ExampleRequest, caller: Caller) -> int:
     """What the document makes of it."""
     if operation.needs == 'nothing':
         return known.status
@@ -41,7 +42,7 @@ def methods_of(operation: Operation) -> list[str]:
     return [operation.method, 'HEAD'] if operation.method == 'GET' else [operation.method]
 
 
-def challenge_to(operation: Operation, known: Known, caller: Caller) -> str | None:
+def challenge_to(operation: Operation, known: ExampleRequest, caller: Caller) -> str | None:
     """The header that comes with what is expected."""
     status = expected_status(operation, known, caller)
     if status == 401 and operation.needs == 'basic':
@@ -63,54 +64,59 @@ def rows_of(app: Flask, user_id: int) -> list[Any]:
     return [*user, *tokens]
 
 
-def test_the_table_knows_every_operation(operations: dict[str, Operation]) -> None:
-    assert set(KNOWN) == set(operations)
+def test_every_operation_has_an_example_request(operations: dict[str, Operation]) -> None:
+    assert set(EXAMPLE_REQUESTS) == set(operations)
 
 
-def test_no_operation_needs_more_than_one_scope_or_one_that_nobody_describes(operations: dict[str, Operation]) -> None:
+def test_every_operation_needs_one_known_scope(operations: dict[str, Operation]) -> None:
     needed = [operation.scopes for operation in operations.values() if operation.scopes]
     assert {scope for scopes in needed for scope in scopes} == set(SCOPES)
     assert {len(scopes) for scopes in needed} == {1}
 
 
-def test_only_operations_about_the_token_itself_need_no_scope(operations: dict[str, Operation]) -> None:
+def test_only_token_operations_need_no_scope(operations: dict[str, Operation]) -> None:
     without = {id for id, operation in operations.items() if operation.needs == 'bearer' and not operation.scopes}
-    assert without == {'tokens_show', 'tokens_delete'}
+    assert without == {'getCurrentToken', 'revokeCurrentToken'}
 
 
-def test_no_route_is_missing_in_the_document(migrated_app: Flask, operations: dict[str, Operation]) -> None:
-    routes = {rule.endpoint for rule in migrated_app.url_map.iter_rules()}
-    undocumented = {route for route in routes if route.replace('.', '_') not in operations}
-    assert {route.partition('.')[0] for route in undocumented} == OUTSIDE_OF_THE_DOCUMENT
+def test_every_route_is_documented(migrated_app: Flask, operations: dict[str, Operation]) -> None:
+    documented = {(operation.method, operation.path) for operation in operations.values()}
+    undocumented = {
+        rule.endpoint
+        for rule in migrated_app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {'HEAD', 'OPTIONS'}
+        if (method, re.sub(r'<(?:[^:>]+:)?([^>]+)>', r'{\1}', rule.rule)) not in documented
+    }
+    assert {endpoint.partition('.')[0] for endpoint in undocumented} == OUTSIDE_OF_THE_DOCUMENT
 
 
-def test_everyone_is_in_the_matrix(make_world: Callable[[], World]) -> None:
+def test_matrix_contains_every_caller(make_world: Callable[[], World]) -> None:
     callers = make_world().callers
     assert len(callers) == len({caller.name for caller in callers}) == 13 + 2 * len(SCOPES)
 
 
-@pytest.mark.parametrize('id', KNOWN)
-def test_who_may_not_is_refused_and_changes_nothing(
+@pytest.mark.parametrize('id', EXAMPLE_REQUESTS)
+def test_forbidden_callers_change_nothing(
     app: Flask, anonymous: Client, operations: dict[str, Operation], make_world: Callable[[], World], id: str
 ) -> None:
-    operation, known, world = operations[id], KNOWN[id], make_world()
+    operation, known, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
     before = all_rows(app)
     for caller in world.callers:
         status = expected_status(operation, known, caller)
         for method in methods_of(operation) if status != known.status else ():
-            answer = call(anonymous, operation._replace(method=method), known, caller, world)
-            assert answer.status_code == status, (method, caller.name)
-            assert answer.headers.get('WWW-Authenticate') == challenge_to(operation, known, caller), caller.name
+            response = call(anonymous, operation._replace(method=method), known, caller, world)
+            assert response.status_code == status, (method, caller.name)
+            assert response.headers.get('WWW-Authenticate') == challenge_to(operation, known, caller), caller.name
             if status == 401 and method != 'HEAD':
-                assert answer.json == UNAUTHORIZED
+                assert response.json == UNAUTHORIZED
     assert all_rows(app) == before
 
 
-@pytest.mark.parametrize('id', KNOWN)
-def test_who_may_succeeds_and_changes_nothing_of_anybody_else(
+@pytest.mark.parametrize('id', EXAMPLE_REQUESTS)
+def test_permitted_callers_change_only_their_own(
     app: Flask, anonymous: Client, operations: dict[str, Operation], make_world: Callable[[], World], id: str
 ) -> None:
-    operation, known, world = operations[id], KNOWN[id], make_world()
+    operation, known, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
     succeeded = set()
     for number in range(len(world.callers)):
         caller = world.callers[number]
@@ -119,9 +125,9 @@ def test_who_may_succeeds_and_changes_nothing_of_anybody_else(
         bystanders = [world.users[user] for user in ('owner', 'other', 'third') if user != caller.whose]
         before = [rows_of(app, bystander) for bystander in bystanders]
         for method in methods_of(operation):
-            answer = call(anonymous, operation._replace(method=method), known, caller, world)
-            assert answer.status_code == known.status, (method, caller.name, answer.text)
-            assert 'WWW-Authenticate' not in answer.headers
+            response = call(anonymous, operation._replace(method=method), known, caller, world)
+            assert response.status_code == known.status, (method, caller.name, response.text)
+            assert 'WWW-Authenticate' not in response.headers
         if operation.needs != 'nothing':
             assert [rows_of(app, bystander) for bystander in bystanders] == before, caller.name
         succeeded.add(caller.name)
@@ -137,6 +143,6 @@ def is_one_too_many(operation: Operation, caller: Caller) -> bool:
     return 'but' in caller.name
 
 
-def who_succeeds_at_least(operation: Operation, known: Known) -> set[str]:
+def who_succeeds_at_least(operation: Operation, known: ExampleRequest) -> set[str]:
     alone = {f'a token with {scope} alone' for scope in operation.scopes}
     return {'the owner', *alone} | ({'another user'} if not known.others else set())

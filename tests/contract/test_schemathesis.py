@@ -23,22 +23,22 @@ from sqlalchemy import select, update
 
 from api.actions.follows import follow_user
 from api.actions.likes import like_post
-from api.actions.links import RESET, VERIFICATION, sign_link
-from api.actions.passwords import reset_state
-from api.actions.posts import write_post
+from api.actions.passwords import password_reset_state
+from api.actions.posts import create_post
 from api.actions.tokens import issue_token
-from api.edge.export import JSON_LINES
-from api.edge.paging import sealed
-from api.extensions import db
+from api.db.session import db
+from api.http.export import JSON_LINES
+from api.http.pagination.cursors import encode_cursor
 from api.models import Token, User
 from api.queries.users import get_user
-from api.scopes import SCOPES
-from tests.conftest import PASSWORD, Client, basic
-from tests.servers import ROOT, Server
+from api.security.mail_tokens import EMAIL_VERIFICATION, PASSWORD_RESET, sign_mail_token
+from api.security.scopes import SCOPES
+from support.servers import ROOT, Server
+from tests.support.client import PASSWORD, Client, basic
 
 UNIQUE, POSITIONS = ('username', 'email'), ('after', 'before')
-CONFIRMED = {'account_change': 'old_password', 'users_delete': 'password'}
-LINKS = {'account_reset': RESET, 'account_verify': VERIFICATION}
+CONFIRMED = {'changePassword': 'old_password', 'deleteUser': 'password'}
+LINKS = {'resetPassword': PASSWORD_RESET, 'verifyEmail': EMAIL_VERIFICATION}
 # The committed document. Another test compares it with the served one.
 DOCUMENT = json.loads((ROOT / 'docs' / 'openapi.json').read_text())
 OPERATIONS = sorted(each['operationId'] for path in DOCUMENT['paths'].values() for each in path.values())
@@ -52,7 +52,7 @@ STATEFUL = {
     'generation': {'deterministic': True, 'max-examples': 20, 'no-shrink': True},
     'phases': {phase: {'enabled': False} for phase in ('examples', 'coverage', 'fuzzing')},
     # The check takes plurals for the same path: after DELETE /posts/1/like, it expects /posts/1/likes to be gone.
-    'operations': [{'include-operation-id': 'posts_likes', 'checks': {'use_after_free': {'enabled': False}}}],
+    'operations': [{'include-operation-id': 'listPostLikers', 'checks': {'use_after_free': {'enabled': False}}}],
 }
 # Most responses do not depend on the database, so each request is sent to one of them. Single operations run on
 # PostgreSQL, which refuses more than SQLite does: NUL, numbers out of range, text that is too long. Sequences of
@@ -110,7 +110,7 @@ class World:
     def write(self, user_id: int) -> int:
         """Write a post and return its id."""
         with self.app.app_context():
-            id: int = write_post(actor=user_id, text='Hello, world!')['id']
+            id: int = create_post(actor=user_id, text='Hello, world!')['id']
             db.session.commit()
         return id
 
@@ -121,22 +121,22 @@ class World:
         does not exist.
         """
         name = name_of(case)
-        if name in ('users_update', 'users_patch'):
+        if name in ('updateUser', 'patchUser'):
             return self.ben
-        if name in ('posts_update', 'posts_patch'):
+        if name in ('updatePost', 'patchPost'):
             return self.post
         if case.meta.phase.name == TestPhase.STATEFUL or next(self.numbers) % 2:
             return None
-        if name == 'posts_delete':
+        if name == 'deletePost':
             return self.write(self.ben)
-        if '/tokens/' in case.path or name == 'users_delete':
+        if '/tokens/' in case.path or name == 'deleteUser':
             return None  # the caller's
         return self.answered if '/posts/' in case.path else self.ana
 
     def caller(self, case: schemathesis.Case) -> int:
         """Who sends this request. Where nobody has what it is about, it becomes about what a newcomer has."""
         name = name_of(case)
-        if name in ('account_change', 'users_delete') or name.startswith('personal_'):
+        if name in ('changePassword', 'deleteUser') or name.startswith('personal_'):
             return self.owner(case) or self.newcomer(case)
         return self.ben
 
@@ -147,7 +147,7 @@ class World:
         users = select(User.id).where(User.id == int(id), User.id.not_in([self.ana, self.ben]))
         tokens = select(Token.user_id).where(Token.id == int(id), Token.seed.is_(None))
         with self.app.app_context():
-            return db.session.scalar(users if name_of(case) == 'users_delete' else tokens)
+            return db.session.scalar(users if name_of(case) == 'deleteUser' else tokens)
 
     def newcomer(self, case: schemathesis.Case) -> int:
         client = self.login(f'newcomer{next(self.numbers)}')
@@ -159,7 +159,7 @@ class World:
             and case.meta.phase.name != TestPhase.STATEFUL
             and not case.meta.is_negative_at(ParameterLocation.PATH)
         ):
-            case.path_parameters['id'] = client.id if name_of(case) == 'users_delete' else token_id
+            case.path_parameters['id'] = client.id if name_of(case) == 'deleteUser' else token_id
         return client.id
 
     def token_of(self, user_id: int) -> str:
@@ -175,7 +175,9 @@ class World:
         user_id = self.login(f'newcomer{next(self.numbers)}').id
         with self.app.app_context():
             user = get_user(user_id).first()
-            return sign_link(purpose, user_id, reset_state(user) if purpose == RESET else user.email)
+            return sign_mail_token(
+                purpose, user_id, password_reset_state(user) if purpose == PASSWORD_RESET else user.email
+            )
 
     def scopes_left(self, id: Any, wanted: list[str]) -> list[str]:
         """Those of them that the token has, or one that it has."""
@@ -224,7 +226,7 @@ def supplying_values(world: World) -> Iterator[None]:
         if '/following/' in case.path and case.path_parameters['id'] in (world.ben, str(world.ben)):
             case.path_parameters['id'] = world.ana
         with world.app.test_request_context(case.formatted_path):
-            case.query |= {name: sealed(next(world.numbers)) for name in POSITIONS if case.query.get(name)}
+            case.query |= {name: encode_cursor(next(world.numbers)) for name in POSITIONS if case.query.get(name)}
         case.headers.update({name: value for name, value in fitting_headers(world).items() if name in case.headers})
         if isinstance(case.body, dict):
             case.body |= better_members(world, case)
@@ -235,8 +237,8 @@ def supplying_values(world: World) -> Iterator[None]:
 
 
 @schemathesis.deserializer(JSON_LINES)
-def read_lines(context: schemathesis.DeserializationContext, answer: schemathesis.Response) -> list[Any]:
-    return [json.loads(line) for line in answer.content.splitlines()]
+def read_lines(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> list[Any]:
+    return [json.loads(line) for line in response.content.splitlines()]
 
 
 def fitting_headers(world: World) -> dict[str, str]:
@@ -259,7 +261,7 @@ def better_members(world: World, case: schemathesis.Case) -> dict[str, Any]:
         better[CONFIRMED[operation]] = PASSWORD
     if operation in LINKS:
         better['token'] = world.link(LINKS[operation])
-    if operation == 'personal_patch' and 'scopes' in body:
+    if operation == 'updatePersonalAccessToken' and 'scopes' in body:
         better['scopes'] = world.scopes_left(case.path_parameters['id'], body['scopes'])
     return better
 

@@ -11,10 +11,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from api.clock import utcnow
-from api.extensions import keyring
+from api.security.keyring import keyring
 from config import Settings
-from tests.conftest import Client
-from tests.routes.rows import log_in
+from tests.support.client import Client
+from tests.support.rows import log_in
 
 CHANGES = {'PUT': 'application/json', 'PATCH': 'application/merge-patch+json'}
 

@@ -10,16 +10,18 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 
-from api.actions.leaving import close_account, open_account
+from api.actions.account_deletion import disable_account, enable_account
 from api.actions.passwords import change_password, rehash_password, reset_password
 from api.actions.tokens import issue_token
 from api.app import create_app
-from api.deliveries import deliver_next
-from api.extensions import db, mailer, passwords
-from api.models import Message, Token, User
-from tests.conftest import PASSWORD, Client, basic
-from tests.contract.test_concurrency import at_once
-from tests.databases import dump
+from api.db.session import db
+from api.jobs.handlers import run_next_job
+from api.jobs.mailer import mailer
+from api.models import Job, Token, User
+from api.security.passwords import passwords
+from support.databases import dump_rows
+from tests.concurrency.test_concurrency import at_once
+from tests.support.client import PASSWORD, Client, basic
 
 NEW = 'another battery'
 STALE = {'error': 'Bad Request', 'message': 'this link is not valid, or not any more'}
@@ -43,11 +45,6 @@ class Mail(NamedTuple):
 
 
 @pytest.fixture
-def ana(quick_login):
-    return quick_login('ana')
-
-
-@pytest.fixture
 def mails(app, monkeypatch):
     """`mails()` does what is due, and returns the mails that went out for it."""
     sent = []
@@ -56,9 +53,9 @@ def mails(app, monkeypatch):
     def deliver():
         sent.clear()
         with app.app_context():
-            while deliver_next():
+            while run_next_job():
                 pass
-            assert not db.session.scalar(select(func.count()).select_from(Message))
+            assert not db.session.scalar(select(func.count()).select_from(Job))
         return list(sent)
 
     return deliver
@@ -98,14 +95,14 @@ def verify(client, token):
     return client.put('/api/email-verifications', json={'token': token})
 
 
-def is_stale(answer):
-    return (answer.status_code, answer.json) == (400, STALE)
+def is_stale(response):
+    return (response.status_code, response.json) == (400, STALE)
 
 
 def logs_in(app, password, username='ana'):
-    answer = app.test_client().ask_for_token(username, password)
-    assert answer.status_code in (200, 401)
-    return answer.status_code == 200
+    response = app.test_client().ask_for_token(username, password)
+    assert response.status_code in (200, 401)
+    return response.status_code == 200
 
 
 def works(app, token):
@@ -130,7 +127,7 @@ def number_of_tokens(app):
 
 def topics(app):
     with app.app_context():
-        return list(db.session.scalars(select(Message.topic).order_by(Message.id)))
+        return list(db.session.scalars(select(Job.type).order_by(Job.id)))
 
 
 def user_row(app, id):
@@ -140,7 +137,7 @@ def user_row(app, id):
 
 def disable(app, id):
     with app.app_context():
-        close_account(id)
+        disable_account(id)
         db.session.commit()
 
 
@@ -168,13 +165,13 @@ def steal_in(monkeypatch, where, what):
 # A new password
 
 
-def test_a_password_is_changed_and_told_by_mail(app, ana, mails):
+def test_password_change_is_confirmed_by_mail(app, ana, mails):
     assert change(ana).status_code == 204
     assert (logs_in(app, PASSWORD), logs_in(app, NEW)) == (False, True)
     assert [(mail.recipient, mail.subject) for mail in mails()] == [('ana@example.com', PASSWORD_CHANGED)]
 
 
-def test_a_new_password_ends_every_other_token(app, ana, quick_login, clock):
+def test_password_change_revokes_other_tokens(app, ana, quick_login, clock):
     clock.move(3550)
     newer = ana.ask_for_token('ana').json['token']
     assert newer != ana.token
@@ -184,60 +181,60 @@ def test_a_new_password_ends_every_other_token(app, ana, quick_login, clock):
     assert number_of_tokens(app) == 2
 
 
-def test_a_personal_token_changes_the_password_and_goes_on(app, ana):
+def test_personal_token_changing_the_password_stays_valid(app, ana):
     manager, other = add_personal(app, ana, 'account:manage'), add_personal(app, ana)
     assert change(manager).status_code == 204
     assert [works(app, client.token) for client in (manager, other, ana)] == [True, False, False]
 
 
 @pytest.mark.parametrize('old', ['', 'wrong', PASSWORD.upper(), f'{PASSWORD} ', f'{PASSWORD}\0', PASSWORD[:-1], NEW])
-def test_with_a_wrong_old_password_nothing_changes(app, ana, old):
-    before = dump(app)
-    answer = change(ana, old=old)
-    assert (answer.status_code, answer.json['errors']) == (400, {'old_password': ['This is not your password.']})
-    assert dump(app) == before
+def test_wrong_old_password_changes_nothing(app, ana, old):
+    before = dump_rows(app)
+    response = change(ana, old=old)
+    assert (response.status_code, response.json['errors']) == (400, {'old_password': ['This is not your password.']})
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('new', ['', 'short', '1234567', 'password', 'PassWord1', 'x' * 129, None, 1, [], {}, True])
-def test_a_weak_new_password_is_refused(app, ana, new):
-    before = dump(app)
-    answer = change(ana, new=new)
-    assert (answer.status_code, list(answer.json['errors'])) == (400, ['new_password'])
-    assert dump(app) == before
+def test_weak_new_password_is_rejected(app, ana, new):
+    before = dump_rows(app)
+    response = change(ana, new=new)
+    assert (response.status_code, list(response.json['errors'])) == (400, ['new_password'])
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('old', [None, 1, [], {}, 'x' * 129, [PASSWORD], {'password': PASSWORD}])
-def test_an_old_password_that_is_none_is_refused(app, ana, old):
-    before = dump(app)
-    answer = change(ana, old=old)
-    assert (answer.status_code, list(answer.json['errors'])) == (400, ['old_password'])
-    assert dump(app) == before
+def test_invalid_old_password_is_rejected(app, ana, old):
+    before = dump_rows(app)
+    response = change(ana, old=old)
+    assert (response.status_code, list(response.json['errors'])) == (400, ['old_password'])
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('missing', ['old_password', 'new_password'])
 def test_both_passwords_are_required(ana, missing):
     sent = {'old_password': PASSWORD, 'new_password': NEW}
     del sent[missing]
-    answer = ana.put('/api/me/password', json=sent)
-    assert (answer.status_code, list(answer.json['errors'])) == (400, [missing])
+    response = ana.put('/api/me/password', json=sent)
+    assert (response.status_code, list(response.json['errors'])) == (400, [missing])
 
 
-def test_a_new_password_of_somebody_else_is_not_set(app, ana, quick_login):
+def test_another_users_password_cannot_be_changed(app, ana, quick_login):
     ben = quick_login('ben')
     sent = {'old_password': PASSWORD, 'new_password': NEW, 'id': ben.id, 'actor': ben.id, 'username': 'ben'}
     assert ana.put('/api/me/password', json=sent).status_code == 204
     assert (logs_in(app, NEW, 'ben'), logs_in(app, PASSWORD, 'ben')) == (False, True)
 
 
-def test_of_two_changes_at_the_same_moment_one_wins(app, server, ana):
+def test_one_of_two_simultaneous_changes_wins(app, server, ana):
     news = [f'{NEW} {number}' for number in range(4)]
     bearer = f'Bearer {ana.token}'
     bodies = [{'old_password': PASSWORD, 'new_password': new} for new in news]
-    answers = at_once([lambda b=b: server.ask('PUT', '/api/me/password', b, Authorization=bearer) for b in bodies])
-    assert sorted(answer.status for answer in answers)[0] == 204
-    assert {answer.status for answer in answers} <= {204, 400, 401}
-    assert [answer.status for answer in answers].count(204) == 1
-    assert [logs_in(app, new) for new in news] == [answer.status == 204 for answer in answers]
+    responses = at_once([lambda b=b: server.ask('PUT', '/api/me/password', b, Authorization=bearer) for b in bodies])
+    assert sorted(response.status for response in responses)[0] == 204
+    assert {response.status for response in responses} <= {204, 400, 401}
+    assert [response.status for response in responses].count(204) == 1
+    assert [logs_in(app, new) for new in news] == [response.status == 204 for response in responses]
 
 
 # A log-in meanwhile
@@ -249,31 +246,31 @@ def version_0(app, id):
         db.session.commit()
 
 
-def test_a_log_in_that_was_overtaken_by_a_new_password_leaves_no_token(app, ana, anonymous, monkeypatch):
+def test_login_overtaken_by_password_change(app, ana, anonymous, monkeypatch):
     steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: version_0(app, ana.id))
-    answer = anonymous.ask_for_token('ana')
-    assert (answer.status_code, answer.json) == (401, {'error': 'Unauthorized'})
+    response = anonymous.ask_for_token('ana')
+    assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert number_of_tokens(app) == 0
 
 
-def test_a_log_in_that_was_overtaken_by_a_reset_leaves_no_token(app, ana, anonymous, reset_link, monkeypatch):
+def test_login_overtaken_by_reset(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
     steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: reset(app.test_client(), token))
     assert anonymous.ask_for_token('ana').status_code == 401
     assert number_of_tokens(app) == 0
 
 
-def test_a_log_in_that_was_overtaken_by_the_end_of_the_account_leaves_no_token(app, ana, anonymous, monkeypatch):
+def test_login_overtaken_by_deletion(app, ana, anonymous, monkeypatch):
     steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: disable(app, ana.id))
     assert anonymous.ask_for_token('ana').status_code == 401
     assert number_of_tokens(app) == 0
 
 
-def test_a_log_in_that_was_overtaken_by_off_and_on_leaves_no_token(app, ana, anonymous, monkeypatch):
+def test_login_overtaken_by_disable_and_enable(app, ana, anonymous, monkeypatch):
     def off_and_on():
         disable(app, ana.id)
         with app.app_context():
-            open_account(ana.id)
+            enable_account(ana.id)
             db.session.commit()
 
     steal_in(monkeypatch, 'api.routes.tokens.issue_token', off_and_on)
@@ -282,7 +279,7 @@ def test_a_log_in_that_was_overtaken_by_off_and_on_leaves_no_token(app, ana, ano
     assert logs_in(app, PASSWORD)
 
 
-def test_a_token_that_is_given_while_the_password_changes_is_ended_with_the_others(app, ana, clock):
+def test_token_issued_during_password_change_is_revoked(app, ana, clock):
     """It is given, but not committed, when the password changes: the change waits."""
     clock.move(3600)
     with ThreadPoolExecutor(1) as pool:
@@ -294,15 +291,15 @@ def test_a_token_that_is_given_while_the_password_changes_is_ended_with_the_othe
     assert number_of_tokens(app) == 0
 
 
-def test_a_change_that_was_overtaken_by_another_is_refused(app, ana, monkeypatch):
+def test_change_overtaken_by_change_is_rejected(app, ana, monkeypatch):
     steal_in(monkeypatch, 'api.routes.account.change_password', lambda: version_0(app, ana.id))
-    answer = change(ana, new='a third battery')
-    assert (answer.status_code, answer.json) == (401, {'error': 'Unauthorized'})
+    response = change(ana, new='a third battery')
+    assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert logs_in(app, NEW)
 
 
-def test_leaving_that_was_overtaken_by_a_new_password_is_refused(app, ana, monkeypatch):
-    steal_in(monkeypatch, 'api.routes.users.leave', lambda: version_0(app, ana.id))
+def test_deletion_overtaken_by_password_change_is_rejected(app, ana, monkeypatch):
+    steal_in(monkeypatch, 'api.routes.users.delete_account', lambda: version_0(app, ana.id))
     assert ana.delete(f'/api/users/{ana.id}', json={'password': PASSWORD}).status_code == 401
     assert logs_in(app, NEW)
 
@@ -311,7 +308,7 @@ def test_leaving_that_was_overtaken_by_a_new_password_is_refused(app, ana, monke
 
 
 @pytest.mark.parametrize('email', ['ana@example.com', 'ANA@EXAMPLE.COM', 'Ana@Example.com'])
-def test_a_forgotten_password_is_reset_with_a_link(app, ana, anonymous, mails, email):
+def test_forgotten_password_is_reset_by_link(app, ana, anonymous, mails, email):
     add_personal(app, ana)
     assert anonymous.post('/api/password-resets', json={'email': email}).status_code == 202
     (mail,) = mails()
@@ -323,7 +320,7 @@ def test_a_forgotten_password_is_reset_with_a_link(app, ana, anonymous, mails, e
     assert [(mail.recipient, mail.subject) for mail in mails()] == [('ana@example.com', PASSWORD_CHANGED)]
 
 
-def test_a_reset_ends_all_tokens(app, ana, anonymous, reset_link, quick_login, clock):
+def test_reset_revokes_all_tokens(app, ana, anonymous, reset_link, quick_login, clock):
     clock.move(3550)
     tokens = [ana.token, ana.ask_for_token('ana').json['token']]
     tokens += [add_personal(app, ana, scope).token for scope in ('users:read', 'account:manage', 'tokens:manage')]
@@ -331,30 +328,32 @@ def test_a_reset_ends_all_tokens(app, ana, anonymous, reset_link, quick_login, c
     assert len(set(tokens)) == 5
     assert reset(anonymous, reset_link()).status_code == 204
     for token in tokens:
-        answer = anonymous.get('/api/tokens', headers={'Authorization': f'Bearer {token}'})
-        assert (answer.status_code, answer.json) == (401, {'error': 'Unauthorized'})
+        response = anonymous.get('/api/tokens', headers={'Authorization': f'Bearer {token}'})
+        assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert works(app, ben.token)
     assert number_of_tokens(app) == 1
 
 
-def test_a_reset_verifies_the_address(ana, anonymous, reset_link):
+def test_reset_verifies_the_email(ana, anonymous, reset_link):
     assert ana.get('/api/me').json['email_verified'] is False
     assert reset(anonymous, reset_link()).status_code == 204
     ana.token = ana.ask_for_token('ana', NEW).json['token']
     assert ana.get('/api/me').json['email_verified'] is True
 
 
-def test_whether_an_address_is_known_is_not_told(app, ana, anonymous, quick_login, mails):
+def test_reset_does_not_reveal_known_addresses(app, ana, anonymous, quick_login, mails):
     disable(app, quick_login('off').id)
     asked = ['ana@example.com', 'nobody@example.com', 'off@example.com', 'ana@example.co', 'x@y']
-    answers = [anonymous.post('/api/password-resets', json={'email': email}) for email in asked]
-    told = {(answer.status_code, answer.data) for answer in answers}
-    headers = {tuple(pair for pair in answer.headers if pair[0] not in ('X-Request-ID', 'Date')) for answer in answers}
+    responses = [anonymous.post('/api/password-resets', json={'email': email}) for email in asked]
+    told = {(response.status_code, response.data) for response in responses}
+    headers = {
+        tuple(pair for pair in response.headers if pair[0] not in ('X-Request-ID', 'Date')) for response in responses
+    }
     assert (len(told), len(headers)) == (1, 1)
     assert [mail.recipient for mail in mails()] == ['ana@example.com']
 
 
-def test_whether_an_address_is_known_costs_the_same_queries(ana, anonymous, count_queries):
+def test_reset_takes_the_same_queries_for_any_address(ana, anonymous, count_queries):
     with count_queries() as known:
         anonymous.post('/api/password-resets', json={'email': 'ana@example.com'})
     with count_queries() as unknown:
@@ -382,19 +381,19 @@ def test_whether_an_address_is_known_costs_the_same_queries(ana, anonymous, coun
         f'{"a" * 121}@example.com',
     ],
 )
-def test_what_is_no_address_is_refused(app, ana, anonymous, email):
-    answer = anonymous.post('/api/password-resets', json={'email': email})
-    assert (answer.status_code, list(answer.json['errors'])) == (400, ['email'])
+def test_invalid_email_is_rejected(app, ana, anonymous, email):
+    response = anonymous.post('/api/password-resets', json={'email': email})
+    assert (response.status_code, list(response.json['errors'])) == (400, ['email'])
     assert topics(app) == []
 
 
-def test_a_letter_that_folds_to_ascii_is_in_nobodys_address(app, anonymous, quick_login):
+def test_unicode_lookalike_email_matches_nobody(app, anonymous, quick_login):
     quick_login('kim')
-    answer = anonymous.post('/api/password-resets', json={'email': '\N{KELVIN SIGN}im@example.com'})
-    assert answer.status_code == 400
+    response = anonymous.post('/api/password-resets', json={'email': '\N{KELVIN SIGN}im@example.com'})
+    assert response.status_code == 400
 
 
-def test_a_link_works_once(app, ana, anonymous, reset_link):
+def test_mail_token_works_once(app, ana, anonymous, reset_link):
     token = reset_link()
     assert reset(anonymous, token).status_code == 204
     assert is_stale(reset(anonymous, token, 'a third battery'))
@@ -402,34 +401,34 @@ def test_a_link_works_once(app, ana, anonymous, reset_link):
 
 
 @pytest.mark.parametrize(('seconds', 'works'), [(599, True), (600, False), (601, False), (DAY, False)])
-def test_a_link_works_for_ten_minutes(app, ana, anonymous, reset_link, clock, seconds, works):
+def test_reset_token_expires_after_ten_minutes(app, ana, anonymous, reset_link, clock, seconds, works):
     token = reset_link()
     clock.move(seconds)
     assert reset(anonymous, token).status_code == (204 if works else 400)
     assert logs_in(app, NEW) is works
 
 
-def test_a_link_ends_with_another_password(app, ana, anonymous, reset_link):
+def test_reset_token_ends_with_password_change(app, ana, anonymous, reset_link):
     token = reset_link()
     assert change(ana).status_code == 204
     assert is_stale(reset(anonymous, token, 'a third battery'))
     assert logs_in(app, NEW)
 
 
-def test_a_link_ends_with_the_use_of_another(app, ana, anonymous, reset_link):
+def test_reset_token_ends_when_another_is_used(app, ana, anonymous, reset_link):
     tokens = [reset_link() for _ in range(2)]
     assert reset(anonymous, tokens[0]).status_code == 204
     assert is_stale(reset(anonymous, tokens[1], 'a third battery'))
 
 
-def test_a_link_ends_with_another_address(app, ana, anonymous, reset_link):
+def test_reset_token_ends_with_email_change(app, ana, anonymous, reset_link):
     token = reset_link()
     assert ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'}).status_code == 200
     assert is_stale(reset(anonymous, token))
     assert logs_in(app, PASSWORD)
 
 
-def test_a_link_that_was_overtaken_by_another_address_does_nothing(app, ana, anonymous, reset_link, monkeypatch):
+def test_reset_overtaken_by_email_change(app, ana, anonymous, reset_link, monkeypatch):
     """It is looked at; then the address changes, and then the password is to be set."""
     token = reset_link()
     moved = lambda: change_address(app, ana.id, 'new@example.com')  # noqa: E731
@@ -440,57 +439,57 @@ def test_a_link_that_was_overtaken_by_another_address_does_nothing(app, ana, ano
     assert logs_in(app, PASSWORD)
 
 
-def test_a_link_that_was_overtaken_by_a_new_password_does_nothing(app, ana, anonymous, reset_link, monkeypatch):
+def test_reset_overtaken_by_password_change(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
     steal_in(monkeypatch, 'api.routes.account.reset_password', lambda: version_0(app, ana.id))
     assert is_stale(reset(anonymous, token, 'a third battery'))
     assert logs_in(app, NEW)
 
 
-def test_a_link_is_not_for_a_disabled_account(app, ana, anonymous, reset_link, mails):
+def test_disabled_account_cannot_be_reset(app, ana, anonymous, reset_link, mails):
     token = reset_link()
     disable(app, ana.id)
     assert is_stale(reset(anonymous, token))
     anonymous.post('/api/password-resets', json={'email': 'ana@example.com'})
     assert mails() == []
     with app.app_context():
-        open_account(ana.id)
+        enable_account(ana.id)
         db.session.commit()
     assert is_stale(reset(anonymous, token))
     assert logs_in(app, PASSWORD)
 
 
-def test_a_link_that_was_overtaken_by_the_end_of_the_account_does_nothing(app, ana, anonymous, reset_link, monkeypatch):
+def test_reset_overtaken_by_disable(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
     steal_in(monkeypatch, 'api.routes.account.reset_password', lambda: disable(app, ana.id))
     assert is_stale(reset(anonymous, token))
     assert user_row(app, ana.id).disabled_at is not None
 
 
-def test_of_resets_at_the_same_moment_exactly_one_wins(app, server, ana, reset_link):
+def test_one_of_simultaneous_resets_wins(app, server, ana, reset_link):
     token = reset_link()
     news = [f'{NEW} {number}' for number in range(4)]
     bodies = [{'token': token, 'new_password': new} for new in news]
-    answers = at_once([lambda body=body: server.ask('PUT', '/api/password-resets', body) for body in bodies])
-    assert sorted(answer.status for answer in answers) == [204, 400, 400, 400]
-    assert [logs_in(app, new) for new in news] == [answer.status == 204 for answer in answers]
+    responses = at_once([lambda body=body: server.ask('PUT', '/api/password-resets', body) for body in bodies])
+    assert sorted(response.status for response in responses) == [204, 400, 400, 400]
+    assert [logs_in(app, new) for new in news] == [response.status == 204 for response in responses]
 
 
-def test_a_weak_password_leaves_the_link_as_it_was(app, ana, anonymous, reset_link):
+def test_weak_password_does_not_use_up_the_token(app, ana, anonymous, reset_link):
     token = reset_link()
-    answer = reset(anonymous, token, 'password')
-    assert (answer.status_code, list(answer.json['errors'])) == (400, ['new_password'])
+    response = reset(anonymous, token, 'password')
+    assert (response.status_code, list(response.json['errors'])) == (400, ['new_password'])
     assert reset(anonymous, token).status_code == 204
 
 
-def test_the_links_of_one_purpose_are_not_good_for_another(app, ana, anonymous, reset_link, verification_link):
+def test_mail_tokens_are_bound_to_their_purpose(app, ana, anonymous, reset_link, verification_link):
     for_reset, for_verification = reset_link(), verification_link(ana)
     assert is_stale(reset(anonymous, for_verification))
     assert is_stale(verify(anonymous, for_reset))
     assert (logs_in(app, PASSWORD), user_row(app, ana.id).email_verified) == (True, False)
 
 
-def test_a_link_that_was_tampered_with_does_nothing(app, ana, anonymous, quick_login, reset_link):
+def test_tampered_mail_token_is_rejected(app, ana, anonymous, quick_login, reset_link):
     quick_login('ben')
     token, another = reset_link(), reset_link('ben@example.com')
     wrong = [token[:n] + ('A' if token[n] != 'A' else 'B') + token[n + 1 :] for n in range(64)]
@@ -502,14 +501,12 @@ def test_a_link_that_was_tampered_with_does_nothing(app, ana, anonymous, quick_l
 
 
 @pytest.mark.parametrize('token', [None, 1, [], {}, True, '', 'x', 'A' * 63, 'A' * 65, 'A' * 63 + '=', 'A' * 64 + '\n'])
-def test_what_can_be_no_link_is_refused(anonymous, token):
-    for answer in (reset(anonymous, token), verify(anonymous, token)):
-        assert (answer.status_code, list(answer.json['errors'])) == (400, ['token'])
+def test_malformed_mail_token_is_rejected(anonymous, token):
+    for response in (reset(anonymous, token), verify(anonymous, token)):
+        assert (response.status_code, list(response.json['errors'])) == (400, ['token'])
 
 
-def test_with_another_key_of_the_server_a_link_works_as_long_as_the_old_one_is_known(
-    ana, anonymous, reset_link, load_keys
-):
+def test_mail_token_survives_key_rotation(ana, anonymous, reset_link, load_keys):
     token = reset_link()
     load_keys('k' * 32)
     assert is_stale(reset(anonymous, token))
@@ -520,7 +517,7 @@ def test_with_another_key_of_the_server_a_link_works_as_long_as_the_old_one_is_k
 # An address
 
 
-def test_a_registration_sends_a_link_that_verifies_the_address(anonymous, make_user, login, mails):
+def test_registration_mails_a_verification_link(anonymous, make_user, login, mails):
     id = make_user('ben')['id']
     (mail,) = mails()
     assert (mail.recipient, mail.subject) == ('ben@example.com', VERIFY)
@@ -532,14 +529,14 @@ def test_a_registration_sends_a_link_that_verifies_the_address(anonymous, make_u
 
 
 @pytest.mark.parametrize(('seconds', 'works'), [(DAY - 1, True), (DAY, False)])
-def test_it_verifies_for_a_day(app, ana, anonymous, verification_link, clock, seconds, works):
+def test_verification_token_expires_after_a_day(app, ana, anonymous, verification_link, clock, seconds, works):
     token = verification_link(ana)
     clock.move(seconds)
     assert verify(anonymous, token).status_code == (204 if works else 400)
     assert user_row(app, ana.id).email_verified is works
 
 
-def test_it_verifies_no_other_address(app, ana, anonymous, verification_link, mails):
+def test_verification_is_bound_to_the_address(app, ana, anonymous, verification_link, mails):
     token = verification_link(ana)
     assert ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'}).status_code == 200
     assert is_stale(verify(anonymous, token))
@@ -549,39 +546,39 @@ def test_it_verifies_no_other_address(app, ana, anonymous, verification_link, ma
     assert user_row(app, ana.id).email_verified is True
 
 
-def test_a_mail_to_an_address_that_has_changed_since_is_not_sent(ana, mails):
+def test_mail_to_an_outdated_address_is_not_sent(ana, mails):
     ana.post('/api/email-verifications')
     ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'})
     verifications = [mail.recipient for mail in mails() if mail.subject == VERIFY]
     assert verifications == ['new@example.com']
 
 
-def test_who_is_verified_gets_no_more_mail(ana, anonymous, verification_link, mails):
+def test_verified_user_gets_no_more_mail(ana, anonymous, verification_link, mails):
     token = verification_link(ana)
     ana.post('/api/email-verifications')
     verify(anonymous, token)
-    answer = ana.post('/api/email-verifications')
-    assert answer.status_code == 202
+    response = ana.post('/api/email-verifications')
+    assert response.status_code == 202
     assert mails() == []
 
 
-def test_another_address_is_unverified_and_both_are_told(app, ana, anonymous, verification_link, mails):
+def test_email_change_is_unverified_and_announced(app, ana, anonymous, verification_link, mails):
     verify(anonymous, verification_link(ana))
-    answer = ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'})
-    assert (answer.json['email'], answer.json['email_verified']) == ('new@example.com', False)
+    response = ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'})
+    assert (response.json['email'], response.json['email_verified']) == ('new@example.com', False)
     told = {(mail.recipient, mail.subject) for mail in mails()}
     assert told == {('ana@example.com', EMAIL_CHANGED), ('new@example.com', VERIFY)}
 
 
 @pytest.mark.parametrize('email', ['ana@example.com', 'ANA@example.com'])
-def test_the_same_address_stays_verified_and_nobody_is_told(ana, anonymous, verification_link, mails, email):
+def test_unchanged_email_stays_verified(ana, anonymous, verification_link, mails, email):
     verify(anonymous, verification_link(ana))
-    answer = ana.put(f'/api/users/{ana.id}', json={'email': email})
-    assert (answer.json['email'], answer.json['email_verified']) == (email, True)
+    response = ana.put(f'/api/users/{ana.id}', json={'email': email})
+    assert (response.json['email'], response.json['email_verified']) == (email, True)
     assert mails() == []
 
 
-def test_nobody_says_of_themselves_that_they_are_verified(app, ana, anonymous):
+def test_email_verified_cannot_be_set(app, ana, anonymous):
     lie = {'email_verified': True, 'credentials_version': 5, 'disabled_at': None, 'password_hash': 'x', 'password': NEW}
     before = user_row(app, ana.id)
     assert ana.put(f'/api/users/{ana.id}', json=lie).status_code == 200
@@ -591,8 +588,8 @@ def test_nobody_says_of_themselves_that_they_are_verified(app, ana, anonymous):
     assert (user_row(app, id).email_verified, user_row(app, id).credentials_version) == (False, 0)
 
 
-def test_where_the_server_demands_it_only_the_verified_post(app, settings, mails):
-    demanding = create_app(replace(settings, posting_needs_verified_email=True))
+def test_only_verified_users_post_if_required(app, settings, mails):
+    demanding = create_app(replace(settings, require_verified_email=True))
     demanding.test_client_class = Client
     try:
         with demanding.test_client() as client:
@@ -608,9 +605,9 @@ def test_where_the_server_demands_it_only_the_verified_post(app, settings, mails
 def post_until_verified(client, mails):
     ways = [{'json': {'text': 'hello'}}, {'json': {}}, {'data': 'nonsense'}, {}, {'json': {'text': 'x' * 281}}]
     for sent in ways:
-        answer = client.post('/api/posts', **sent)
-        assert (answer.status_code, answer.json['message']) == (403, 'verify your e-mail address first')
-        assert 'WWW-Authenticate' not in answer.headers
+        response = client.post('/api/posts', **sent)
+        assert (response.status_code, response.json['message']) == (403, 'verify your e-mail address first')
+        assert 'WWW-Authenticate' not in response.headers
     assert client.get('/api/posts').json['items'] == []
     (mail,) = mails()
     assert verify(client, mail.link).status_code == 204
@@ -619,14 +616,14 @@ def post_until_verified(client, mails):
     assert client.post('/api/posts', json={'text': 'hello'}).status_code == 403
 
 
-def test_elsewhere_everyone_posts(ana):
+def test_everyone_posts_if_not_required(ana):
     assert ana.post('/api/posts', json={'text': 'hello'}).status_code == 201
 
 
 # Mails of what did not happen
 
 
-def test_what_was_refused_sends_no_mail(app, ana, quick_login, anonymous):
+def test_rejected_requests_send_no_mail(app, ana, quick_login, anonymous):
     quick_login('ben')
     refused = [
         anonymous.post('/api/users', json={'username': 'ana', 'email': 'free@example.com', 'password': PASSWORD}),
@@ -636,7 +633,7 @@ def test_what_was_refused_sends_no_mail(app, ana, quick_login, anonymous):
         change(ana, old='wrong'),
         reset(anonymous, 'A' * 64),
     ]
-    assert [answer.status_code for answer in refused] == [400] * len(refused)
+    assert [response.status_code for response in refused] == [400] * len(refused)
     assert topics(app) == []
     assert ana.get('/api/me').json['email'] == 'ana@example.com'
 
@@ -647,16 +644,16 @@ def test_what_was_refused_sends_no_mail(app, ana, quick_login, anonymous):
         ('api.routes.account.change_password', change),
         ('api.routes.account.request_verification', lambda ana: ana.post('/api/email-verifications')),
         (
-            'api.routes.users.change_account',
+            'api.routes.users.update_account',
             lambda ana: ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'}),
         ),
         (
-            'api.routes.account.request_reset',
+            'api.routes.account.request_password_reset',
             lambda ana: ana.post('/api/password-resets', json={'email': 'ana@example.com'}),
         ),
     ],
 )
-def test_what_was_rolled_back_sends_no_mail(app, ana, monkeypatch, caplog, where, attempt):
+def test_rolled_back_requests_send_no_mail(app, ana, monkeypatch, caplog, where, attempt):
     module, _, name = where.rpartition('.')
     original = getattr(__import__(module, fromlist=[name]), name)
 
@@ -664,11 +661,11 @@ def test_what_was_rolled_back_sends_no_mail(app, ana, monkeypatch, caplog, where
         original(**kwargs)
         raise RuntimeError
 
-    before = dump(app)
+    before = dump_rows(app)
     monkeypatch.setattr(where, fail_afterwards)
-    monkeypatch.setattr('api.edge.rendering.log.disabled', True)
+    monkeypatch.setattr('api.http.errors.log.disabled', True)
     assert attempt(ana).status_code == 500
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
 # Hashes of another time
@@ -684,7 +681,7 @@ def hash_of(app, id):
     return user_row(app, id).password_hash
 
 
-def test_a_log_in_brings_the_hash_up_to_date(app, ana, anonymous, changed_cost):
+def test_login_upgrades_the_hash(app, ana, anonymous, changed_cost):
     before = user_row(app, ana.id)
     assert anonymous.ask_for_token('ana', 'wrong').status_code == 401
     assert hash_of(app, ana.id) == before.password_hash
@@ -697,7 +694,7 @@ def test_a_log_in_brings_the_hash_up_to_date(app, ana, anonymous, changed_cost):
     assert not logs_in(app, 'wrong')
 
 
-def test_of_two_log_ins_at_the_same_moment_both_succeed_and_one_hash_stays(app, ana, changed_cost, monkeypatch):
+def test_simultaneous_logins_upgrade_once(app, ana, changed_cost, monkeypatch):
     moment, hashes = Barrier(2, timeout=60), []
 
     def at_the_same_moment(user, password):
@@ -706,17 +703,17 @@ def test_of_two_log_ins_at_the_same_moment_both_succeed_and_one_hash_stays(app, 
         moment.wait()
         hashes.append(hash_of(app, ana.id))
 
-    monkeypatch.setattr('api.edge.auth.rehash_password', at_the_same_moment)
+    monkeypatch.setattr('api.http.auth.rehash_password', at_the_same_moment)
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: app.test_client().ask_for_token('ana'), range(2)))
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert {answer.json['token'] for answer in answers} == {ana.token}
+        responses = list(pool.map(lambda _: app.test_client().ask_for_token('ana'), range(2)))
+    assert [response.status_code for response in responses] == [200, 200]
+    assert {response.json['token'] for response in responses} == {ana.token}
     assert hashes == [hash_of(app, ana.id)] * 2
     assert logs_in(app, PASSWORD)
 
 
-def test_a_hash_that_is_brought_up_to_date_does_not_bring_back_an_old_password(app, ana, changed_cost, monkeypatch):
-    steal_in(monkeypatch, 'api.edge.auth.rehash_password', lambda: version_0(app, ana.id))
+def test_hash_upgrade_does_not_restore_old_password(app, ana, changed_cost, monkeypatch):
+    steal_in(monkeypatch, 'api.http.auth.rehash_password', lambda: version_0(app, ana.id))
     assert app.test_client().ask_for_token('ana').status_code == 401
     assert (logs_in(app, PASSWORD), logs_in(app, NEW)) == (False, True)
     assert not works(app, ana.token)
@@ -725,7 +722,7 @@ def test_a_hash_that_is_brought_up_to_date_does_not_bring_back_an_old_password(a
 # Disabled
 
 
-def test_a_disabled_user_is_refused_like_a_wrong_password(app, ana, anonymous):
+def test_disabled_user_gets_the_401_of_a_wrong_password(app, ana, anonymous):
     wrong = anonymous.ask_for_token('ana', 'wrong')
     disable(app, ana.id)
     refused = anonymous.ask_for_token('ana')
@@ -734,39 +731,39 @@ def test_a_disabled_user_is_refused_like_a_wrong_password(app, ana, anonymous):
     assert not works(app, ana.token)
 
 
-def headers_of(answer):
-    return [pair for pair in answer.headers if pair[0] not in ('X-Request-ID', 'Date')]
+def headers_of(response):
+    return [pair for pair in response.headers if pair[0] not in ('X-Request-ID', 'Date')]
 
 
-def test_a_disabled_user_leaves_no_trace_of_the_attempt(app, ana, anonymous, changed_cost):
+def test_disabled_user_leaves_no_trace(app, ana, anonymous, changed_cost):
     disable(app, ana.id)
-    before = dump(app)
+    before = dump_rows(app)
     assert anonymous.ask_for_token('ana').status_code == 401
     assert anonymous.get('/api/tokens', headers={'Authorization': f'Bearer {ana.token}'}).status_code == 401
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
-def test_who_is_enabled_logs_in_again_and_has_no_old_token(app, ana):
+def test_enabled_user_logs_in_without_old_tokens(app, ana):
     personal = add_personal(app, ana)
     disable(app, ana.id)
     with app.app_context():
-        open_account(ana.id)
+        enable_account(ana.id)
         db.session.commit()
     assert (works(app, ana.token), works(app, personal.token)) == (False, False)
     assert logs_in(app, PASSWORD)
 
 
 @pytest.mark.parametrize('method', ['PUT', 'POST'])
-def test_basic_credentials_do_not_change_an_account(ana, anonymous, method):
+def test_basic_credentials_cannot_change_the_account(ana, anonymous, method):
     url, body = {
         'PUT': ('/api/me/password', {'old_password': PASSWORD, 'new_password': NEW}),
         'POST': ('/api/email-verifications', None),
     }[method]
-    answer = anonymous.open(url, method=method, json=body, headers=basic('ana', PASSWORD))
-    assert answer.status_code == 401
+    response = anonymous.open(url, method=method, json=body, headers=basic('ana', PASSWORD))
+    assert response.status_code == 401
 
 
-def test_what_was_read_before_a_reset_is_not_taken_for_granted(app, ana):
+def test_outdated_credentials_version_sets_nothing(app, ana):
     """The action itself: a version that has passed sets nothing."""
     stale = user_row(app, ana.id)
     version_0(app, ana.id)

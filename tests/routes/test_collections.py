@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import PASSWORD, Client
-from tests.databases import dump
-from tests.routes.rows import add_follows, add_users, remove_follow, remove_user
+from support.databases import dump_rows
+from tests.support.client import PASSWORD, Client
+from tests.support.rows import add_follows, add_users, remove_follow, remove_user
 
 MEMBERS = ['id', 'username', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count', '_links']
 POSITION = '[A-Za-z0-9_-]+'
@@ -22,9 +22,9 @@ class Filled(NamedTuple):
     ids: list[int]
 
     def get(self, query=''):
-        answer = self.client.get(self.path + query)
-        assert answer.status_code == 200, answer.text
-        return answer.json
+        response = self.client.get(self.path + query)
+        assert response.status_code == 200, response.text
+        return response.json
 
     def page(self, number, per_page):
         return self.get(f'?page={number}&per_page={per_page}')
@@ -88,7 +88,7 @@ def all_ids(pages):
 # Pages by number
 
 
-def test_a_page_has_items_meta_and_links_in_this_order(fill):
+def test_page_has_items_meta_and_links_in_order(fill):
     page = fill(3).get()
     assert list(page) == ['items', '_meta', '_links']
     assert list(page['_meta']) == ['page', 'per_page', 'total_pages', 'total_items']
@@ -96,7 +96,7 @@ def test_a_page_has_items_meta_and_links_in_this_order(fill):
     assert [list(item) for item in page['items']] == [MEMBERS] * 3
 
 
-def test_items_are_what_their_self_links_show(fill):
+def test_items_equal_their_self_links(fill):
     filled = fill(3)
     items = filled.get()['items']
     assert items
@@ -112,33 +112,33 @@ def test_items_are_what_their_self_links_show(fill):
     [(1, 0, 10, 2, None), (2, 10, 20, 3, 1), (3, 20, 25, None, 2), (4, 25, 25, None, 3), (9, 25, 25, None, 3)],
     ids=['first', 'middle', 'last', 'past the last', 'far past the last'],
 )
-def test_meta_and_links_are_literally_these(fill, page, first, last, next_page, prev_page):
+def test_meta_and_links_are_literal(fill, page, first, last, next_page, prev_page):
     filled = fill(25)
-    answer = filled.get(f'?page={page}')
-    assert ids_of(answer) == filled.ids[first:last]
-    assert answer['_meta'] == {'page': page, 'per_page': 10, 'total_pages': 3, 'total_items': 25}
-    assert answer['_links'] == {
+    response = filled.get(f'?page={page}')
+    assert ids_of(response) == filled.ids[first:last]
+    assert response['_meta'] == {'page': page, 'per_page': 10, 'total_pages': 3, 'total_items': 25}
+    assert response['_links'] == {
         'self': filled.link(page, 10),
         'next': next_page and filled.link(next_page, 10),
         'prev': prev_page and filled.link(prev_page, 10),
     }
 
 
-def test_without_a_query_it_is_page_1_of_10_items(fill):
+def test_default_is_page_1_of_10_items(fill):
     filled = fill(12)
     assert filled.get() == filled.page(1, 10)
     assert filled.get('?page=2') == filled.page(2, 10)
     assert filled.get('?per_page=5') == filled.page(1, 5)
 
 
-def test_a_full_last_page_has_no_next(few):
+def test_full_last_page_has_no_next(few):
     assert few.page(5, 5)['_links'] == {'self': few.link(5, 5), 'next': None, 'prev': few.link(4, 5)}
     assert few.page(1, 25)['_links'] == {'self': few.link(1, 25), 'next': None, 'prev': None}
     assert few.page(1, 25)['_meta'] == {'page': 1, 'per_page': 25, 'total_pages': 1, 'total_items': 25}
 
 
 @pytest.mark.parametrize('what', ['followers', 'following'])
-def test_an_empty_collection_has_no_pages(quick_login, what):
+def test_empty_collection_has_no_pages(quick_login, what):
     ana = quick_login('ana')
     path = f'/api/users/{ana.id}/{what}'
     for page in (1, 7):
@@ -151,14 +151,14 @@ def test_an_empty_collection_has_no_pages(quick_login, what):
 
 @pytest.mark.parametrize('what', ['followers', 'following'])
 @pytest.mark.parametrize('query', ['?after=', '?before=', '?after=&page=3'])
-def test_a_walk_through_an_empty_collection_ends_at_once(quick_login, what, query):
+def test_iterating_an_empty_collection_ends(quick_login, what, query):
     ana = quick_login('ana')
     page = ana.get(f'/api/users/{ana.id}/{what}{query}').json
     assert (page['items'], page['_meta']['total_pages']) == ([], 0)
     assert (page['_links']['next'], page['_links']['prev']) == (None, None)
 
 
-def test_the_newest_follow_comes_first_whoever_registered_first(app, quick_login):
+def test_newest_follow_comes_first(app, quick_login):
     ana = quick_login('ana')
     ids = add_users(app, 4)
     shuffled = [ids[2], ids[0], ids[3], ids[1]]
@@ -168,7 +168,7 @@ def test_the_newest_follow_comes_first_whoever_registered_first(app, quick_login
     assert ids_of(ana.get('/api/users').json) == [ana.id, *ids]
 
 
-def test_collections_of_two_users_do_not_mix(app, quick_login):
+def test_collections_of_users_do_not_mix(app, quick_login):
     ana, bea = quick_login('ana'), quick_login('bea')
     ids = add_users(app, 2)
     add_follows(app, [(ids[0], ana.id), (ids[1], bea.id), (ana.id, bea.id)])
@@ -205,22 +205,22 @@ HUGE = ['9' * 22, '9' * 5000, '18446744073709551617']
         *[(number, 3) for number in ('3', ' 3 ', '%203%20', '003', '0' * 5000 + '3')],
     ],
 )
-def test_an_odd_page_is_clamped_or_the_default(few, sent, page):
-    answer = few.get(f'?page={sent}&per_page=5')
-    assert answer == few.page(page, 5)
-    assert answer['_meta']['page'] == page
+def test_odd_page_is_clamped_or_default(few, sent, page):
+    response = few.get(f'?page={sent}&per_page=5')
+    assert response == few.page(page, 5)
+    assert response['_meta']['page'] == page
 
 
 @pytest.mark.parametrize('sent', HUGE)
-def test_a_huge_page_is_past_the_last(few, sent):
-    answer = few.get(f'?page={sent}&per_page=5')
-    assert answer['items'] == []
-    assert answer['_links'] == {
-        'self': few.link(answer['_meta']['page'], 5),
+def test_huge_page_is_past_the_end(few, sent):
+    response = few.get(f'?page={sent}&per_page=5')
+    assert response['items'] == []
+    assert response['_links'] == {
+        'self': few.link(response['_meta']['page'], 5),
         'next': None,
         'prev': few.link(5, 5),
     }
-    assert few.get(answer['_links']['self'].removeprefix(few.path)) == answer
+    assert few.get(response['_links']['self'].removeprefix(few.path)) == response
 
 
 @pytest.mark.parametrize(
@@ -233,35 +233,35 @@ def test_a_huge_page_is_past_the_last(few, sent):
         ('99', 99),
     ],
 )
-def test_an_odd_per_page_is_clamped_or_the_default(few, sent, per_page):
-    answer = few.get(f'?per_page={sent}')
-    assert answer == few.page(1, per_page)
-    assert answer['_meta'] == {
+def test_odd_per_page_is_clamped_or_default(few, sent, per_page):
+    response = few.get(f'?per_page={sent}')
+    assert response == few.page(1, per_page)
+    assert response['_meta'] == {
         'page': 1,
         'per_page': per_page,
         'total_pages': -(-25 // per_page),
         'total_items': 25,
     }
-    assert len(answer['items']) == min(per_page, 25)
+    assert len(response['items']) == min(per_page, 25)
 
 
-def test_a_repeated_parameter_is_taken_once(few):
-    answer = few.get('?page=2&page=3&per_page=5&per_page=4')
-    page, per_page = answer['_meta']['page'], answer['_meta']['per_page']
+def test_repeated_parameter_counts_once(few):
+    response = few.get('?page=2&page=3&per_page=5&per_page=4')
+    page, per_page = response['_meta']['page'], response['_meta']['per_page']
     assert page in (2, 3)
     assert per_page in (4, 5)
-    assert answer == few.page(page, per_page)
+    assert response == few.page(page, per_page)
 
 
-def test_unknown_parameters_are_ignored_and_not_kept(few):
+def test_unknown_parameters_are_ignored(few):
     assert few.get('?page=2&sort=email&unknown=%00') == few.page(2, 10)
 
 
 def test_per_page_is_capped_at_100(fill):
     filled = fill(101)
-    answer = filled.get('?per_page=1000')
-    assert ids_of(answer) == filled.ids[:100]
-    assert answer['_links']['next'] == filled.link(2, 100)
+    response = filled.get('?per_page=1000')
+    assert ids_of(response) == filled.ids[:100]
+    assert response['_links']['next'] == filled.link(2, 100)
 
 
 # Deep pages
@@ -278,7 +278,7 @@ def many(fill) -> Filled:
     return fill(1201)
 
 
-def test_links_carry_positions_from_an_offset_of_1000_on(many):
+def test_deep_links_carry_cursors(many):
     for per_page, last_shallow in ((100, 10), (10, 100), (7, 143), (1, 1000)):
         shallow, deep = many.page(last_shallow, per_page), many.page(last_shallow + 1, per_page)
         assert shallow['_links'] == {
@@ -291,7 +291,7 @@ def test_links_carry_positions_from_an_offset_of_1000_on(many):
         assert is_link(deep['_links']['prev'], many, last_shallow, per_page, 'before')
 
 
-def test_a_jump_to_a_deep_page_gives_the_page_that_the_links_lead_to(many):
+def test_jump_to_a_deep_page_equals_iteration(many):
     jumped = [many.page(number, 100) for number in range(1, 14)]
     walked = walk(many.client, many.link(1, 100))
     assert all_ids(walked) == all_ids(jumped) == many.ids
@@ -300,25 +300,25 @@ def test_a_jump_to_a_deep_page_gives_the_page_that_the_links_lead_to(many):
     assert jumped[10]['_meta'] == {'page': 11, 'per_page': 100, 'total_pages': 13, 'total_items': 1201}
 
 
-def test_back_from_the_last_page_the_same_pages_come(many):
+def test_prev_from_the_end_gives_the_same_pages(many):
     forward = walk(many.client, many.link(1, 100))
     backward = walk(many.client, many.link(13, 100), 'prev')
     assert [ids_of(page) for page in backward] == [ids_of(page) for page in forward[::-1]]
     assert [page['_meta']['page'] for page in backward] == list(range(13, 0, -1))
 
 
-def test_past_a_deep_last_page_there_are_no_items_and_prev_leads_to_the_last(many):
+def test_past_a_deep_end_prev_leads_to_the_last_page(many):
     for number in (14, 99):
-        answer = many.page(number, 100)
-        assert (answer['items'], answer['_links']['next']) == ([], None)
-        assert answer['_links']['prev'].startswith(many.link(13, 100))
-        assert ids_of(many.client.get(answer['_links']['prev']).json) == many.ids[1200:]
+        response = many.page(number, 100)
+        assert (response['items'], response['_links']['next']) == ([], None)
+        assert response['_links']['prev'].startswith(many.link(13, 100))
+        assert ids_of(many.client.get(response['_links']['prev']).json) == many.ids[1200:]
 
 
 # Walks
 
 
-def test_a_walk_sees_everything_once_and_back_by_prev_the_same_pages(fill):
+def test_forward_and_backward_iteration_agree(fill):
     filled = fill(25)
     pages = walk(filled.client, f'{filled.path}?per_page=7&after=')
     assert [ids_of(page) for page in pages] == [filled.ids[start : start + 7] for start in (0, 7, 14, 21)]
@@ -336,7 +336,7 @@ def test_a_walk_sees_everything_once_and_back_by_prev_the_same_pages(fill):
     assert walk(filled.client, backward[-1]['_links']['next']) == pages[1:]
 
 
-def test_a_position_decides_the_rows_and_the_page_only_counts(fill):
+def test_cursor_overrides_page_number(fill):
     filled = fill(25)
     second = filled.get('?per_page=7&after=')['_links']['next']
     elsewhere = filled.client.get(second.replace('page=2', 'page=9', 1)).json
@@ -346,12 +346,12 @@ def test_a_position_decides_the_rows_and_the_page_only_counts(fill):
     assert ids_of(filled.get('?per_page=7&page=9&after=')) == filled.ids[:7]
 
 
-def test_a_walk_may_change_its_pace(few):
+def test_per_page_may_change_while_iterating(few):
     second = few.get('?per_page=7&after=')['_links']['next']
     assert ids_of(few.client.get(second.replace('per_page=7', 'per_page=3')).json) == few.ids[7:10]
 
 
-def test_an_empty_before_begins_at_the_end(fill):
+def test_empty_before_starts_at_the_end(fill):
     filled = fill(25)
     last = filled.get('?page=4&per_page=7&before=')
     assert ids_of(last) == filled.ids[-7:]
@@ -383,7 +383,7 @@ def adder(app, filled):
     return add
 
 
-def test_a_walk_sees_what_stays_exactly_once_while_others_come_and_go(app, fill):
+def test_iteration_sees_stable_items_exactly_once(app, fill):
     filled = fill(30)
     remove, add = remover(app, filled), adder(app, filled)
     leaving = {4, 9, 14, 3, 7, 18, 27}  # places: the last of a page, others that were seen, and some that were not
@@ -403,7 +403,7 @@ def test_a_walk_sees_what_stays_exactly_once_while_others_come_and_go(app, fill)
     assert filled.ids[27] not in seen
 
 
-def test_a_walk_goes_on_behind_a_position_whose_item_went(app, fill):
+def test_iteration_continues_after_a_deleted_item(app, fill):
     filled = fill(6)
     remove = remover(app, filled)
     first = filled.get('?per_page=3&after=')
@@ -414,7 +414,7 @@ def test_a_walk_goes_on_behind_a_position_whose_item_went(app, fill):
     assert ids_of(filled.client.get(second['_links']['prev']).json) == filled.ids[:2]
 
 
-def test_where_a_walk_finds_nothing_left_prev_still_leads_back(app, fill):
+def test_prev_leads_back_from_an_empty_page(app, fill):
     filled = fill(6)
     remove = remover(app, filled)
     first = filled.get('?per_page=3&after=')
@@ -432,8 +432,10 @@ def position_in(link):
     return re.search('(?:after|before)=(.*)', link)[1]
 
 
-def refused(answer):
-    return answer.status_code == 400 and list(answer.json) == ['error', 'message'] and bool(answer.json['message'])
+def refused(response):
+    return (
+        response.status_code == 400 and list(response.json) == ['error', 'message'] and bool(response.json['message'])
+    )
 
 
 @pytest.mark.parametrize('parameter', ['after', 'before'])
@@ -459,11 +461,11 @@ def refused(answer):
         "'",
     ],
 )
-def test_a_random_position_is_refused(few, parameter, text):
+def test_random_cursor_is_rejected(few, parameter, text):
     assert refused(few.client.get(f'{few.path}?{parameter}={text}'))
 
 
-def test_an_altered_position_is_refused(few):
+def test_altered_cursor_is_rejected(few):
     position = position_in(few.get('?per_page=7&after=')['_links']['next'])
     assert not refused(few.client.get(f'{few.path}?after={position}'))
     alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -484,7 +486,7 @@ def test_an_altered_position_is_refused(few):
     assert [text for text in altered if not refused(few.client.get(f'{few.path}?before={text}'))] == []
 
 
-def test_a_position_has_one_spelling(app, quick_login):
+def test_cursor_has_one_spelling(app, quick_login):
     ana = quick_login('ana')
     add_users(app, 99)
     taken = []
@@ -496,7 +498,7 @@ def test_a_position_has_one_spelling(app, quick_login):
     assert taken == []
 
 
-def test_a_position_of_another_collection_is_refused(app, quick_login):
+def test_cursor_of_another_collection_is_rejected(app, quick_login):
     ana, bea = quick_login('ana'), quick_login('bea')
     ids = add_users(app, 20)
     paths = [
@@ -512,7 +514,7 @@ def test_a_position_of_another_collection_is_refused(app, quick_login):
                 assert refused(ana.get(f'{path}?{parameter}={position}')) == (path != other)
 
 
-def test_a_position_of_another_key_is_refused_and_one_of_a_fallback_is_not(few, load_keys):
+def test_cursor_keys_rotate(few, load_keys):
     url = few.get('?per_page=7&after=')['_links']['next']
     load_keys('k' * 32)
     assert refused(few.client.get(url))
@@ -523,22 +525,22 @@ def test_a_position_of_another_key_is_refused_and_one_of_a_fallback_is_not(few, 
 # Totals
 
 
-def test_totals_are_exact_after_every_registration(app, quick_login, anonymous, make_user):
+def test_totals_are_exact_after_registrations(app, quick_login, anonymous, make_user):
     ana = quick_login('ana')
     for number in range(2, 13):
         make_user(f'user{number}')
         meta = ana.get('/api/users?per_page=5').json['_meta']
         assert meta == {'page': 1, 'per_page': 5, 'total_pages': -(-number // 5), 'total_items': number}
-    before = dump(app)
+    before = dump_rows(app)
     taken = {'username': 'ANA', 'email': 'new@example.com', 'password': PASSWORD}
     assert anonymous.post('/api/users', json=taken).status_code == 400
     assert anonymous.post('/api/users', json={}).status_code == 400
-    assert dump(app) == before
+    assert dump_rows(app) == before
     assert ana.get('/api/users').json['_meta']['total_items'] == 12
     assert len(ana.get('/api/users?per_page=100').json['items']) == 12
 
 
-def test_totals_of_followers_are_exact_while_they_come_and_go(app, quick_login):
+def test_follower_totals_are_exact(app, quick_login):
     ana = quick_login('ana')
     ids = add_users(app, 12)
     add_follows(app, [(id, ana.id) for id in ids])

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from api.app import create_app
-from api.extensions import db
-from tests.conftest import Client
-from tests.databases import dump
+from api.db.session import db
+from support.databases import dump_rows
+from tests.support.client import Client
 
 JSON, PROBLEM, HTML = 'application/json', 'application/problem+json', 'text/html'
 BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'
@@ -77,13 +77,13 @@ def failing(request, quick_login, make_user, monkeypatch):
     if client is None:
         client = request.getfixturevalue('without_database')
     if request.param == 500:
-        monkeypatch.setattr('api.routes.users.all_users', fail)
+        monkeypatch.setattr('api.routes.users.list_users', fail)
 
     def send(accept):
         headers = sent.get('headers', {}) | ({'Accept': accept} if accept is not None else {})
-        answer = client.open(url, method=method, **(sent | {'headers': headers}))
-        assert answer.status_code == request.param
-        return answer
+        response = client.open(url, method=method, **(sent | {'headers': headers}))
+        assert response.status_code == request.param
+        return response
 
     return send
 
@@ -151,7 +151,7 @@ NEGOTIATED = [
 
 
 @pytest.mark.parametrize(('accept', 'page', 'other'), NEGOTIATED)
-def test_the_form_is_the_one_that_accept_prefers(anonymous, accept, page, other):
+def test_error_media_type_follows_accept(anonymous, accept, page, other):
     headers = {} if accept is None else {'Accept': accept}
     missing = anonymous.get('/api/nothing', headers=headers)
     assert (missing.status_code, missing.mimetype) == (404, page)
@@ -162,30 +162,30 @@ def test_the_form_is_the_one_that_accept_prefers(anonymous, accept, page, other)
 FORMS = [(None, JSON), (JSON, JSON), ('*/*', JSON), (PROBLEM, PROBLEM), (BROWSER, HTML)]
 
 
-def test_every_error_has_all_forms_with_the_same_headers(failing):
+def test_errors_have_the_same_headers_in_every_form(failing):
     plain = failing(None)
     for accept, form in FORMS:
-        answer = failing(accept)
-        wanted = form if form != HTML or answer.status_code in PAGES else JSON
-        assert answer.mimetype == wanted
-        assert answer.headers['Vary'] == 'Accept, Authorization'
-        assert headers_of(answer) == headers_of(plain)
+        response = failing(accept)
+        wanted = form if form != HTML or response.status_code in PAGES else JSON
+        assert response.mimetype == wanted
+        assert response.headers['Vary'] == 'Accept, Authorization'
+        assert headers_of(response) == headers_of(plain)
 
 
-def headers_of(answer):
+def headers_of(response):
     its_own = ('Content-Type', 'Content-Length', 'X-Request-ID')
-    return {name: value for name, value in answer.headers.items() if name not in its_own}
+    return {name: value for name, value in response.headers.items() if name not in its_own}
 
 
-def test_every_error_has_these_members_in_json(failing):
-    answer = failing(JSON)
-    members = list(answer.json)
-    assert answer.json['error'] == PHRASES[answer.status_code]
+def test_errors_have_these_json_fields(failing):
+    response = failing(JSON)
+    members = list(response.json)
+    assert response.json['error'] == PHRASES[response.status_code]
     assert members == ['error', *[name for name in ('message', 'errors') if name in members]]
-    assert None not in answer.json.values()
+    assert None not in response.json.values()
 
 
-def test_every_error_has_these_members_as_a_problem(failing):
+def test_errors_have_these_problem_fields(failing):
     plain, problem = failing(JSON).json, failing(PROBLEM)
     assert problem.json['title'] == plain['error'] == PHRASES[problem.status_code]
     assert problem.json['status'] == problem.status_code
@@ -199,11 +199,11 @@ def test_every_error_has_these_members_as_a_problem(failing):
 
 
 @pytest.mark.parametrize('url', ['/api/users/0', '/api/nothing'])
-def test_where_there_is_nothing_to_add_message_is_absent(quick_login, url):
+def test_message_is_absent_if_there_is_nothing_to_add(quick_login, url):
     assert quick_login('ana').get(url).data == b'{"error":"Not Found"}'
 
 
-def test_fields_that_do_not_fit_are_named(anonymous):
+def test_invalid_fields_are_named(anonymous):
     sent = {'username': ':', 'email': 'x', 'password': 'short', 'about_me': 5}
     plain = anonymous.post('/api/users', json=sent)
     assert list(plain.json) == ['error', 'message', 'errors']
@@ -218,7 +218,7 @@ def test_fields_that_do_not_fit_are_named(anonymous):
 @pytest.mark.parametrize(
     'path', ['/api/n%C3%BC x', '/api/%FF', '/api/%00', '/api/a%2Fb%3Fc%23d', '/api/<b>', '/api/"\\']
 )
-def test_a_problem_names_any_path_as_a_uri_reference(anonymous, path):
+def test_problem_instance_is_a_uri_reference(anonymous, path):
     problem = anonymous.get(path, headers={'Accept': PROBLEM})
     assert (problem.status_code, problem.mimetype) == (404, PROBLEM)
     assert problem.json['instance'].isascii()
@@ -228,7 +228,7 @@ def test_a_problem_names_any_path_as_a_uri_reference(anonymous, path):
 # The statuses
 
 
-def test_401_is_literal_in_json_and_keeps_its_challenge_in_every_form(anonymous):
+def test_401_is_literal_and_keeps_its_challenge(anonymous):
     for accept, _ in FORMS:
         headers = {'Accept': accept} if accept else {}
         bearer, basic = anonymous.get('/api/users', headers=headers), anonymous.post('/api/tokens', headers=headers)
@@ -239,26 +239,26 @@ def test_401_is_literal_in_json_and_keeps_its_challenge_in_every_form(anonymous)
 
 
 @pytest.mark.parametrize(('path', 'allowed'), ALLOWED.items())
-def test_405_says_which_methods_there_are(anonymous, path, allowed):
+def test_405_has_allow(anonymous, path, allowed):
     methods = {'GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'FOO'} - set(allowed.split(', '))
     for method in methods:
-        answer = anonymous.open(path.format(id=1), method=method)
-        assert (answer.status_code, answer.data) == (405, b'{"error":"Method Not Allowed"}'), method
-        assert set(answer.headers['Allow'].split(', ')) == set(allowed.split(', '))
+        response = anonymous.open(path.format(id=1), method=method)
+        assert (response.status_code, response.data) == (405, b'{"error":"Method Not Allowed"}'), method
+        assert set(response.headers['Allow'].split(', ')) == set(allowed.split(', '))
 
 
-def test_head_where_there_is_no_get_is_405(anonymous):
-    answer = anonymous.head('/api/password-resets')
-    assert (answer.status_code, answer.data) == (405, b'')
-    assert set(answer.headers['Allow'].split(', ')) == {'OPTIONS', 'POST', 'PUT'}
+def test_head_without_get_returns_405(anonymous):
+    response = anonymous.head('/api/password-resets')
+    assert (response.status_code, response.data) == (405, b'')
+    assert set(response.headers['Allow'].split(', ')) == {'OPTIONS', 'POST', 'PUT'}
 
 
 @pytest.mark.parametrize(('path', 'allowed'), ALLOWED.items())
-def test_options_answers_anyone_with_allow(anonymous, path, allowed):
-    answer = anonymous.options(path.format(id=1))
-    assert (answer.status_code, answer.data) == (200, b'')
-    assert answer.headers['Content-Length'] == '0'
-    assert set(answer.headers['Allow'].split(', ')) == set(allowed.split(', '))
+def test_options_returns_allow_to_anyone(anonymous, path, allowed):
+    response = anonymous.options(path.format(id=1))
+    assert (response.status_code, response.data) == (200, b'')
+    assert response.headers['Content-Length'] == '0'
+    assert set(response.headers['Allow'].split(', ')) == set(allowed.split(', '))
 
 
 @pytest.mark.parametrize('accept', [None, BROWSER, PROBLEM])
@@ -277,7 +277,7 @@ def test_options_answers_anyone_with_allow(anonymous, path, allowed):
         '/api/nothing',
     ],
 )
-def test_head_answers_as_get_does_without_a_body(quick_login, anonymous, url, accept):
+def test_head_equals_get_without_a_body(quick_login, anonymous, url, accept):
     ana = quick_login('ana')
     headers = {'Accept': accept} if accept else {}
     for client in (ana, anonymous):
@@ -312,10 +312,10 @@ def test_head_answers_as_get_does_without_a_body(quick_login, anonymous, url, ac
     ],
 )
 @pytest.mark.parametrize('method', ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
-def test_every_other_url_is_404_without_a_redirect(anonymous, url, method):
-    answer = anonymous.open(url.format(id=1), method=method, json={})
-    assert (answer.status_code, answer.json) == (404, {'error': 'Not Found'})
-    assert 'Location' not in answer.headers
+def test_unknown_urls_return_404_without_redirect(anonymous, url, method):
+    response = anonymous.open(url.format(id=1), method=method, json={})
+    assert (response.status_code, response.json) == (404, {'error': 'Not Found'})
+    assert 'Location' not in response.headers
 
 
 BODIES = [
@@ -332,10 +332,10 @@ def send_body(request, app, quick_login):
     method, url, right = request.param
 
     def send(data, content_type=right, **others):
-        before = dump(app)
-        answer = ana.open(url.format(id=ana.id), method=method, data=data, content_type=content_type, **others)
-        assert answer.status_code < 400 or dump(app) == before
-        return answer
+        before = dump_rows(app)
+        response = ana.open(url.format(id=ana.id), method=method, data=data, content_type=content_type, **others)
+        assert response.status_code < 400 or dump_rows(app) == before
+        return response
 
     return send
 
@@ -372,17 +372,17 @@ MALFORMED = [
 NO_OBJECTS = [b'[]', b'[{}]', b'null', b'true', b'0', b'1.5', b'"{}"', b'""', b'[["username", "x"]]']
 
 
-def test_a_body_that_is_not_json_is_415(send_body):
+def test_non_json_body_returns_415(send_body):
     for content_type in NOT_JSON:
-        answer = send_body(b'{}', content_type)
-        assert (answer.status_code, answer.json['error']) == (415, 'Unsupported Media Type'), content_type
+        response = send_body(b'{}', content_type)
+        assert (response.status_code, response.json['error']) == (415, 'Unsupported Media Type'), content_type
 
 
-def test_no_body_without_a_type_is_415(send_body):
+def test_body_without_content_type_returns_415(send_body):
     assert send_body(None, None).status_code == 415
 
 
-def test_a_put_is_not_a_merge_patch_and_a_patch_is_one(quick_login):
+def test_put_and_patch_have_their_own_media_types(quick_login):
     ana = quick_login('ana')
     url = f'/api/users/{ana.id}'
     assert ana.put(url, data=b'{}', content_type='application/merge-patch+json').status_code == 415
@@ -391,31 +391,31 @@ def test_a_put_is_not_a_merge_patch_and_a_patch_is_one(quick_login):
 
 
 @pytest.mark.parametrize('suffix', ['; charset=utf-8', ';charset=UTF-8', '; x=y', ' ;'])
-def test_parameters_of_the_content_type_do_not_matter(quick_login, suffix):
+def test_content_type_parameters_do_not_matter(quick_login, suffix):
     ana = quick_login('ana')
-    answer = ana.put(f'/api/users/{ana.id}', data=b'{}', content_type=f'Application/JSON{suffix}')
-    assert answer.status_code == 200
+    response = ana.put(f'/api/users/{ana.id}', data=b'{}', content_type=f'Application/JSON{suffix}')
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize('bodies', [MALFORMED, NO_OBJECTS], ids=['malformed', 'no object'])
-def test_malformed_json_and_what_is_no_object_are_400(send_body, bodies):
+def test_malformed_json_and_non_objects_return_400(send_body, bodies):
     for data in bodies:
-        answer = send_body(data)
-        assert (answer.status_code, list(answer.json)) == (400, ['error', 'message']), data
+        response = send_body(data)
+        assert (response.status_code, list(response.json)) == (400, ['error', 'message']), data
 
 
-def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read(send_body, settings):
+def test_oversized_body_returns_413(send_body, settings):
     limit = settings.max_body_bytes
-    answer = send_body(b'{}'.ljust(limit + 1))
-    assert (answer.status_code, answer.json) == (413, {'error': PHRASES[413]})
+    response = send_body(b'{}'.ljust(limit + 1))
+    assert (response.status_code, response.json) == (413, {'error': PHRASES[413]})
     assert send_body(b'{}'.ljust(limit)).status_code in (200, 400)
 
 
-def test_the_messages_of_uniqueness_come_without_errors(anonymous, make_user):
+def test_uniqueness_messages_have_no_errors_field(anonymous, make_user):
     make_user('ana')
     sent = {'username': 'ana', 'email': 'ana@example.com', 'password': 'another fine password'}
-    answer = anonymous.post('/api/users', json=sent)
-    assert answer.data == b'{"error":"Bad Request","message":"please use a different username"}'
+    response = anonymous.post('/api/users', json=sent)
+    assert response.data == b'{"error":"Bad Request","message":"please use a different username"}'
 
 
 # Faults of ours
@@ -425,29 +425,29 @@ def test_the_messages_of_uniqueness_come_without_errors(anonymous, make_user):
     ('where', 'method', 'url'),
     [
         ('api.routes.users.get_user', 'GET', '/api/users/0'),
-        ('api.routes.users.all_users', 'GET', '/api/users'),
-        ('api.routes.users.followers_of', 'GET', '/api/users/0/followers'),
+        ('api.routes.users.list_users', 'GET', '/api/users'),
+        ('api.routes.users.list_followers', 'GET', '/api/users/0/followers'),
         ('api.routes.users.register_user', 'POST', '/api/users'),
         ('api.routes.users.get_user', 'POST', '/api/users'),
-        ('api.routes.users.change_account', 'PUT', '/api/users/{id}'),
+        ('api.routes.users.update_account', 'PUT', '/api/users/{id}'),
         ('api.routes.users.get_user', 'PUT', '/api/users/{id}'),
         ('api.routes.tokens.revoke_token', 'DELETE', '/api/tokens'),
-        ('api.edge.auth.find_caller', 'GET', '/api/users'),
+        ('api.http.auth.find_caller', 'GET', '/api/users'),
     ],
 )
-def test_a_bug_is_500_tells_nothing_and_changes_nothing(app, quick_login, monkeypatch, where, method, url):
+def test_unhandled_exception_returns_500_and_changes_nothing(app, quick_login, monkeypatch, where, method, url):
     ana = quick_login('ana')
-    before = dump(app)
+    before = dump_rows(app)
     monkeypatch.setattr(where, fail)
     sent = {'username': 'bea', 'email': 'bea@example.com', 'password': 'another fine password'}
     for accept, body in ((JSON, b'{"error":"Internal Server Error"}'), (PROBLEM, None), (BROWSER, None)):
-        answer = ana.open(url.format(id=ana.id), method=method, json=sent, headers={'Accept': accept})
-        assert answer.status_code == 500
-        assert body in (None, answer.data)
-        everything = f'{answer.headers}{answer.text}'
+        response = ana.open(url.format(id=ana.id), method=method, json=sent, headers={'Accept': accept})
+        assert response.status_code == 500
+        assert body in (None, response.data)
+        everything = f'{response.headers}{response.text}'
         for inside in (SECRET, 'RuntimeError', 'Traceback', 'api.', '.py', 'sqlalchemy', 'SELECT'):
             assert inside not in everything
-    assert dump(app) == before
+    assert dump_rows(app) == before
     monkeypatch.undo()
     assert ana.get('/api/users').status_code == 200
 
@@ -462,13 +462,13 @@ def test_a_bug_is_500_tells_nothing_and_changes_nothing(app, quick_login, monkey
         ('POST', '/api/users', {}),
     ],
 )
-def test_without_its_database_the_server_asks_to_come_back(without_database, method, url, headers, accept):
+def test_database_outage_returns_503_with_retry_after(without_database, method, url, headers, accept):
     sent = {'username': 'bea', 'email': 'bea@example.com', 'password': 'another fine password'}
-    answer = without_database.open(url, method=method, json=sent, headers=headers | {'Accept': accept})
-    assert answer.status_code == 503
-    assert int(answer.headers['Retry-After']) > 0
-    assert answer.mimetype == (PROBLEM if accept == PROBLEM else JSON)
+    response = without_database.open(url, method=method, json=sent, headers=headers | {'Accept': accept})
+    assert response.status_code == 503
+    assert int(response.headers['Retry-After']) > 0
+    assert response.mimetype == (PROBLEM if accept == PROBLEM else JSON)
     if accept != PROBLEM:
-        assert answer.data == b'{"error":"Service Unavailable"}'
+        assert response.data == b'{"error":"Service Unavailable"}'
     for inside in ('database', 'sqlite', 'psycopg', 'nowhere', '127.0.0.1'):
-        assert inside not in answer.text
+        assert inside not in response.text

@@ -12,38 +12,38 @@ from jsonschema_rs import ValidationError
 from sqlalchemy import insert, text, update
 
 from api.clock import utcnow
-from api.edge import export
-from api.extensions import db
+from api.db.session import db
+from api.http import export
 from api.models import Post, User
-from api.schemas.export import SHAPES
-from tests.routes.rows import add_follows, add_likes, add_posts, add_users
-from tests.servers import serving
+from api.schemas.export import EXPORT_SCHEMAS
+from support.servers import start_server
+from tests.support.rows import add_follows, add_likes, add_posts, add_users
 
-ROWS_AT_A_TIME = 3
+TEST_BATCH_SIZE = 3
 MANY = 16_000
 # Of the export of MANY posts, which has 12 MB: all of it in memory, as rows and as lines, would take more.
-MOST_MEGABYTES = 8
+MAX_MEGABYTES = 8
 
 
 @pytest.fixture
 def few_rows_at_a_time(monkeypatch):
-    monkeypatch.setattr(export, 'ROWS_AT_A_TIME', ROWS_AT_A_TIME)
+    monkeypatch.setattr(export, 'BATCH_SIZE', TEST_BATCH_SIZE)
 
 
 def lines_of(client, **options):
     """The objects of an export, each of which the document allows."""
-    answer = client.get('/api/me/export', **options)
-    assert answer.status_code == 200
-    assert answer.headers['Content-Type'] == 'application/jsonl'
-    assert answer.data.endswith(b'\n')
-    lines = [json.loads(line) for line in answer.data.splitlines()]
+    response = client.get('/api/me/export', **options)
+    assert response.status_code == 200
+    assert response.headers['Content-Type'] == 'application/jsonl'
+    assert response.data.endswith(b'\n')
+    lines = [json.loads(line) for line in response.data.splitlines()]
     for line in lines:
         check(client.document, line)
     return lines
 
 
 def check(document, line):
-    name = SHAPES[line['kind']].__name__.removesuffix('Schema')
+    name = EXPORT_SCHEMAS[line['kind']].__name__.removesuffix('Schema')
     for reference, part in (('ExportLine', line), (name, line['data'])):
         document.validator(f'#/components/schemas/{reference}').validate(part)
 
@@ -53,30 +53,30 @@ def of_kind(lines, kind):
 
 
 def edit(client, post, said):
-    answer = client.patch(
+    response = client.patch(
         f'/api/posts/{post}', data=json.dumps({'text': said}), content_type='application/merge-patch+json'
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def make_token(client, *scopes):
-    answer = client.post('/api/me/tokens', json={'name': 'program', 'scopes': list(scopes)})
-    assert answer.status_code == 201
-    return answer.json
+    response = client.post('/api/me/tokens', json={'name': 'program', 'scopes': list(scopes)})
+    assert response.status_code == 201
+    return response.json
 
 
 def items(client, url):
     return client.get(url).json['items']
 
 
-def test_who_has_nothing_gets_themselves(quick_login):
+def test_export_of_a_new_user_is_the_user(quick_login):
     ana = quick_login('ana')
     (line,) = lines_of(ana)
     assert line == {'kind': 'user', 'data': ana.get('/api/me').json}
     assert line['data']['email'] == 'ana@example.com'
 
 
-def test_everything_is_as_it_is_elsewhere(app, quick_login):
+def test_exported_rows_equal_their_resources(app, quick_login):
     ana, ben, cleo = quick_login('ana'), quick_login('ben'), quick_login('cleo')
     add_follows(app, [(ana.id, ben.id), (ana.id, cleo.id), (ben.id, ana.id)])
     theirs = add_posts(app, ben.id, 2, 'of ben')
@@ -113,7 +113,7 @@ def test_versions_follow_their_post(app, quick_login):
     ]
 
 
-def test_it_has_nothing_that_others_keep_to_themselves(app, quick_login):
+def test_export_reveals_nothing_about_others(app, quick_login):
     ana, ben, cleo = quick_login('ana'), quick_login('ben'), quick_login('cleo')
     add_follows(app, [(ana.id, ben.id), (ben.id, ana.id), (ben.id, cleo.id)])
     posts = add_posts(app, ben.id, 2, 'of ben')
@@ -129,8 +129,8 @@ def test_it_has_nothing_that_others_keep_to_themselves(app, quick_login):
 
 
 @pytest.mark.usefixtures('few_rows_at_a_time')
-@pytest.mark.parametrize('number', [ROWS_AT_A_TIME - 1, ROWS_AT_A_TIME, ROWS_AT_A_TIME + 1, 3 * ROWS_AT_A_TIME + 1])
-def test_it_is_complete_however_much_there_is(app, quick_login, number):
+@pytest.mark.parametrize('number', [TEST_BATCH_SIZE - 1, TEST_BATCH_SIZE, TEST_BATCH_SIZE + 1, 3 * TEST_BATCH_SIZE + 1])
+def test_export_is_complete_for_any_size(app, quick_login, number):
     ana = quick_login('ana')
     others = add_users(app, number)
     add_follows(app, [(other, ana.id) for other in others] + [(ana.id, other) for other in others])
@@ -141,7 +141,7 @@ def test_it_is_complete_however_much_there_is(app, quick_login, number):
     add_likes(app, [(ana.id, post) for post in theirs])
     tokens = [make_token(ana, 'users:read')['id'] for _ in range(number)]
     lines = lines_of(ana)
-    ids = {kind: [data['id'] for data in of_kind(lines, kind)] for kind in SHAPES if kind != 'post_version'}
+    ids = {kind: [data['id'] for data in of_kind(lines, kind)] for kind in EXPORT_SCHEMAS if kind != 'post_version'}
     newest_first = {'token': tokens, 'following': others, 'follower': others, 'post': own, 'like': theirs}
     assert ids == {'user': [ana.id]} | {kind: expected[::-1] for kind, expected in newest_first.items()}
     said = [data['text'] for data in of_kind(lines, 'post_version')]
@@ -149,15 +149,15 @@ def test_it_is_complete_however_much_there_is(app, quick_login, number):
 
 
 @pytest.mark.usefixtures('few_rows_at_a_time')
-def test_it_reads_a_few_rows_at_a_time(app, quick_login, count_queries):
+def test_export_reads_in_batches(app, quick_login, count_queries):
     ana = quick_login('ana')
-    add_posts(app, ana.id, 2 * ROWS_AT_A_TIME)
+    add_posts(app, ana.id, 2 * TEST_BATCH_SIZE)
     with count_queries() as statements:
         lines_of(ana)
     assert sum('WHERE posts.author_id = ' in statement for statement in statements) >= 3
 
 
-def test_the_check_of_the_lines_is_strict(quick_login):
+def test_export_line_check_is_strict(quick_login):
     ana = quick_login('ana')
     (line,) = lines_of(ana)
     for wrong in ({'kind': 'other'}, {'more': 1}, {'data': line['data'] | {'more': 1}}):
@@ -165,7 +165,7 @@ def test_the_check_of_the_lines_is_strict(quick_login):
             check(ana.document, line | wrong)
 
 
-def test_head_says_what_get_would(quick_login):
+def test_head_equals_get(quick_login):
     ana = quick_login('ana')
     get, head = ana.get('/api/me/export'), ana.head('/api/me/export')
     assert (head.status_code, head.data) == (200, b'')
@@ -173,7 +173,7 @@ def test_head_says_what_get_would(quick_login):
     assert head.headers['Cache-Control'] == get.headers['Cache-Control'] == 'no-store'
 
 
-def test_it_needs_the_scope(quick_login, anonymous):
+def test_export_needs_the_scope(quick_login, anonymous):
     ana = quick_login('ana')
     others = ['users:read', 'posts:read', 'tokens:manage', 'account:manage']
     without, with_it = make_token(ana, *others)['token'], make_token(ana, 'account:export')['token']
@@ -185,30 +185,30 @@ def test_it_needs_the_scope(quick_login, anonymous):
 
 
 @pytest.mark.usefixtures('few_rows_at_a_time')
-def test_no_connection_waits_for_a_slow_reader(app, quick_login):
+def test_slow_reader_holds_no_connection(app, quick_login):
     ana = quick_login('ana')
-    add_posts(app, ana.id, 4 * ROWS_AT_A_TIME)
+    add_posts(app, ana.id, 4 * TEST_BATCH_SIZE)
     with app.app_context():
         pool = db.engine.pool
-    answer = ana.application.test_client().get(
+    response = ana.application.test_client().get(
         '/api/me/export', headers={'Authorization': f'Bearer {ana.token}'}, buffered=False
     )
     taken = []
-    for _ in answer.response:
+    for _ in response.response:
         taken.append(pool.checkedout())
-    answer.close()
-    assert len(taken) == 1 + 4 * ROWS_AT_A_TIME
+    response.close()
+    assert len(taken) == 1 + 4 * TEST_BATCH_SIZE
     assert set(taken) == {0}
 
 
-def test_no_connection_is_left_when_the_reader_goes_away(app, quick_login):
+def test_aborted_export_leaves_no_connection(app, quick_login):
     ana = quick_login('ana')
     add_posts(app, ana.id, 5)
     with app.app_context():
         pool = db.engine.pool
-    answer = app.test_client().get('/api/me/export', headers={'Authorization': f'Bearer {ana.token}'}, buffered=False)
-    assert next(iter(answer.response))
-    answer.close()
+    response = app.test_client().get('/api/me/export', headers={'Authorization': f'Bearer {ana.token}'}, buffered=False)
+    assert next(iter(response.response))
+    response.close()
     assert pool.checkedout() == 0
 
 
@@ -228,11 +228,11 @@ def megabytes_of(pid, what):
 
 @pytest.mark.process
 @pytest.mark.skipif(not os.path.exists('/proc/self/clear_refs'), reason='only Linux tells how much memory others take')
-def test_the_server_does_not_hold_a_large_one_in_memory(app, quick_login, settings):
+def test_large_export_uses_bounded_memory(app, quick_login, settings):
     ana = quick_login('ana')
     add_many_posts(app, ana.id)
     headers = {'Authorization': f'Bearer {ana.token}'}
-    with serving(settings.database_url) as server:
+    with start_server(settings.database_url) as server:
         server.ask('GET', '/api/me', **headers)
         main = server.process.pid
         children = Path(f'/proc/{main}/task/{main}/children').read_text().split()
@@ -241,7 +241,7 @@ def test_the_server_does_not_hold_a_large_one_in_memory(app, quick_login, settin
         Path(f'/proc/{worker}/clear_refs').write_text('5')  # VmHWM, the most that it had, begins anew
         with closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)) as connection:
             connection.request('GET', '/api/me/export', headers=headers)
-            answer = connection.getresponse()
-            lines = sum(chunk.count(b'\n') for chunk in iter(lambda: answer.read(64 * 1024), b''))
+            response = connection.getresponse()
+            lines = sum(chunk.count(b'\n') for chunk in iter(lambda: response.read(64 * 1024), b''))
         assert lines == MANY + 1
-        assert megabytes_of(worker, 'VmHWM') - before < MOST_MEGABYTES
+        assert megabytes_of(worker, 'VmHWM') - before < MAX_MEGABYTES

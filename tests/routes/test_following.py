@@ -4,22 +4,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.databases import dump
-from tests.routes.rows import add_follows, add_users
+from support.databases import dump_rows
 from tests.routes.test_collections import ids_of
 from tests.routes.test_users import OWN_MEMBERS
+from tests.support.rows import add_follows, add_users
 
 NOT_FOUND = {'error': 'Not Found'}
-
-
-@pytest.fixture
-def ana(quick_login):
-    return quick_login('ana')
-
-
-@pytest.fixture
-def bea(quick_login):
-    return quick_login('bea')
 
 
 def counts(client, id):
@@ -35,56 +25,56 @@ def counts(client, id):
 # Following
 
 
-def test_who_follows_does_it_once_however_often_they_say_so(ana, bea):
+def test_following_is_idempotent(ana, bea):
     url = f'/api/me/following/{bea.id}'
     assert ana.get(url).status_code == 404
     for _ in range(3):
-        answer = ana.put(url)
-        assert (answer.status_code, answer.data) == (204, b'')
+        response = ana.put(url)
+        assert (response.status_code, response.data) == (204, b'')
         assert (ana.get(url).status_code, ana.get(url).data) == (204, b'')
         assert bea.get(f'/api/me/following/{ana.id}').status_code == 404
         assert (counts(ana, ana.id), counts(ana, bea.id)) == ((0, 1), (1, 0))
     assert bea.put(f'/api/me/following/{ana.id}').status_code == 204
     assert (counts(ana, ana.id), counts(ana, bea.id)) == ((1, 1), (1, 1))
     for _ in range(3):
-        answer = ana.delete(url)
-        assert (answer.status_code, answer.data) == (204, b'')
+        response = ana.delete(url)
+        assert (response.status_code, response.data) == (204, b'')
         assert (ana.get(url).status_code, ana.get(url).json) == (404, NOT_FOUND)
         assert (counts(ana, ana.id), counts(ana, bea.id)) == ((1, 0), (0, 1))
 
 
 def test_repeating_changes_nothing_in_the_database(app, ana, bea):
     url = f'/api/me/following/{bea.id}'
-    before = dump(app)
+    before = dump_rows(app)
     assert ana.delete(url).status_code == 204
-    assert dump(app) == before
+    assert dump_rows(app) == before
     ana.put(url)
-    before = dump(app)
+    before = dump_rows(app)
     assert ana.put(url).status_code == 204
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('method', ['PUT', 'DELETE'])
-def test_nobody_follows_themselves(app, ana, method):
-    before = dump(app)
-    answer = ana.open(f'/api/me/following/{ana.id}', method=method)
-    assert answer.status_code == 400
-    assert list(answer.json) == ['error', 'message']
-    assert answer.json['message']
+def test_self_follow_is_rejected(app, ana, method):
+    before = dump_rows(app)
+    response = ana.open(f'/api/me/following/{ana.id}', method=method)
+    assert response.status_code == 400
+    assert list(response.json) == ['error', 'message']
+    assert response.json['message']
     assert ana.get(f'/api/me/following/{ana.id}').status_code == 404
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('method', ['GET', 'PUT', 'DELETE'])
-def test_whoever_is_not_there_is_404(app, ana, method):
-    before = dump(app)
+def test_unknown_user_returns_404(app, ana, method):
+    before = dump_rows(app)
     for id in (ana.id + 1, 0, 2**63 - 1, 2**63, '9' * 5000, 'x', -1):
-        answer = ana.open(f'/api/me/following/{id}', method=method)
-        assert (answer.status_code, answer.json) == (404, NOT_FOUND)
-    assert dump(app) == before
+        response = ana.open(f'/api/me/following/{id}', method=method)
+        assert (response.status_code, response.json) == (404, NOT_FOUND)
+    assert dump_rows(app) == before
 
 
-def test_the_newest_follow_comes_first_again_when_it_is_renewed(app, ana):
+def test_renewed_follow_comes_first(app, ana):
     ids = add_users(app, 3)
     for id in ids:
         ana.put(f'/api/me/following/{id}')
@@ -95,10 +85,10 @@ def test_the_newest_follow_comes_first_again_when_it_is_renewed(app, ana):
     assert ids_of(ana.get(f'/api/users/{ana.id}/following').json) == [ids[0], ids[2], ids[1]]
 
 
-def test_everything_of_ones_own_needs_a_token(anonymous):
+def test_own_resources_need_a_token(anonymous):
     for path in ('/api/me', '/api/feed', '/api/me/relationships', '/api/me/relationships?id=1', '/api/me/following/1'):
-        answer = anonymous.get(path)
-        assert (answer.status_code, answer.json) == (401, {'error': 'Unauthorized'})
+        response = anonymous.get(path)
+        assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert anonymous.put('/api/me/following/1').status_code == 401
     assert anonymous.delete('/api/me/following/1').status_code == 401
 
@@ -106,7 +96,7 @@ def test_everything_of_ones_own_needs_a_token(anonymous):
 # Oneself
 
 
-def test_me_is_ones_own_entry(ana, bea):
+def test_me_is_the_own_user(ana, bea):
     ana.post('/api/posts', json={'text': 'x'})
     ana.put(f'/api/me/following/{bea.id}')
     for client, name in ((ana, 'ana'), (bea, 'bea')):
@@ -121,14 +111,14 @@ def test_me_is_ones_own_entry(ana, bea):
 
 
 def related(client, *ids):
-    answer = client.get('/api/me/relationships', query_string=[('id', id) for id in ids])
-    assert answer.status_code == 200, answer.text
-    assert list(answer.json) == ['items']
-    assert all(list(item) == ['id', 'follows', 'followed_by'] for item in answer.json['items'])
-    return [tuple(item.values()) for item in answer.json['items']]
+    response = client.get('/api/me/relationships', query_string=[('id', id) for id in ids])
+    assert response.status_code == 200, response.text
+    assert list(response.json) == ['items']
+    assert all(list(item) == ['id', 'follows', 'followed_by'] for item in response.json['items'])
+    return [tuple(item.values()) for item in response.json['items']]
 
 
-def test_relationships_tell_both_directions_by_id(app, ana):
+def test_relationships_show_both_directions(app, ana):
     ids = add_users(app, 4)
     add_follows(app, [(ana.id, ids[0]), (ids[1], ana.id), (ana.id, ids[2]), (ids[2], ana.id), (ids[0], ids[1])])
     told = [(ids[0], True, False), (ids[1], False, True), (ids[2], True, True), (ids[3], False, False)]
@@ -136,51 +126,51 @@ def test_relationships_tell_both_directions_by_id(app, ana):
     assert related(ana, ids[2]) == told[2:3]
 
 
-def test_one_stands_in_no_relationship_to_oneself(ana):
+def test_no_relationship_with_oneself(ana):
     assert related(ana, ana.id) == [(ana.id, False, False)]
 
 
-def test_whoever_is_asked_for_twice_is_told_once(app, ana):
+def test_repeated_ids_are_returned_once(app, ana):
     (id,) = add_users(app, 1)
     assert related(ana, id, id, id) == [(id, False, False)]
 
 
-def test_unknown_ids_are_left_out(app, ana):
+def test_unknown_ids_are_omitted(app, ana):
     (id,) = add_users(app, 1)
     assert related(ana, id + 1, id, 2**63 - 1, id + 2) == [(id, False, False)]
     assert related(ana, id + 1) == []
 
 
-def test_a_hundred_at_once_and_not_one_more(app, ana):
+def test_at_most_a_hundred_ids(app, ana):
     ids = add_users(app, 101)
     add_follows(app, [(ana.id, id) for id in ids])
     assert related(ana, *ids[:100]) == [(id, True, False) for id in ids[:100]]
     for url in ('?' + '&'.join(f'id={id}' for id in ids), '?' + 'id=1&' * 101, '', '?', '?other=1'):
-        answer = ana.get(f'/api/me/relationships{url}')
-        assert (answer.status_code, list(answer.json['errors'])) == (400, ['id'])
+        response = ana.get(f'/api/me/relationships{url}')
+        assert (response.status_code, list(response.json['errors'])) == (400, ['id'])
 
 
 @pytest.mark.parametrize(
     'id', ['', 'x', '1.5', '0x1', '1,2', '%00', '%FF', 'null', 'true', '[]', '0', '-1', str(2**63), '9' * 400]
 )
-def test_what_is_no_id_is_refused(ana, id):
+def test_invalid_id_is_rejected(ana, id):
     for query in (f'id={id}', f'id={ana.id}&id={id}'):
-        answer = ana.get(f'/api/me/relationships?{query}')
-        assert (answer.status_code, list(answer.json['errors'])) == (400, ['id'])
-        assert answer.json['errors']['id']
+        response = ana.get(f'/api/me/relationships?{query}')
+        assert (response.status_code, list(response.json['errors'])) == (400, ['id'])
+        assert response.json['errors']['id']
 
 
 # Users by name
 
 
 def named(client, query):
-    answer = client.get(f'/api/users?{query}')
-    assert answer.status_code == 200, answer.text
-    return answer.json
+    response = client.get(f'/api/users?{query}')
+    assert response.status_code == 200, response.text
+    return response.json
 
 
 @pytest.mark.parametrize('name', ['Susan', 'susan', 'SUSAN', 'sUSAN'])
-def test_a_user_is_found_by_the_whole_name_without_regard_to_case(app, ana, quick_login, name):
+def test_user_is_found_by_username_in_any_case(app, ana, quick_login, name):
     susan = quick_login('Susan')
     add_users(app, 1, 'susan')
     page = named(ana, f'username={name}')
@@ -209,7 +199,7 @@ NO_NAMES += ["' OR 1=1 --", 'a' * 5000, '\N{LATIN SMALL LETTER LONG S}usan', '\N
 
 
 @pytest.mark.parametrize('name', NO_NAMES, ids=lambda name: ascii(name)[:24])
-def test_a_name_that_nobody_has_finds_nobody(ana, quick_login, name):
+def test_unknown_username_finds_nobody(ana, quick_login, name):
     quick_login('susan')
     quick_login('kim')
     for query in ('', '&after=', '&before=', '&page=3&per_page=5'):
@@ -220,11 +210,11 @@ def test_a_name_that_nobody_has_finds_nobody(ana, quick_login, name):
 
 
 @pytest.mark.parametrize('name', ['%FF', '%ED%A0%80', '%', '%zz', '+'])
-def test_a_name_that_is_no_text_finds_nobody(ana, name):
+def test_invalid_username_finds_nobody(ana, name):
     assert named(ana, f'username={name}')['items'] == []
 
 
-def test_links_keep_the_name(ana):
+def test_links_keep_the_username_filter(ana):
     page = named(ana, 'username=ana&page=3&per_page=5')
     assert page['items'] == []
     assert page['_links'] == {
@@ -237,7 +227,7 @@ def test_links_keep_the_name(ana):
     assert ids_of(named(ana, 'username=ana&after=')) == ids_of(named(ana, 'username=ana&before=')) == [ana.id]
 
 
-def test_users_have_a_link_to_their_posts(ana, bea):
+def test_users_link_to_their_posts(ana, bea):
     users = named(ana, '')['items']
     assert users
     for user in users:

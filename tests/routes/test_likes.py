@@ -2,19 +2,9 @@
 
 import pytest
 
-from tests.databases import dump
-from tests.routes.rows import add_follows, add_likes, add_posts, add_users
+from support.databases import dump_rows
 from tests.routes.test_collections import MEMBERS, ids_of, walk
-
-
-@pytest.fixture
-def ana(quick_login):
-    return quick_login('ana')
-
-
-@pytest.fixture
-def bea(quick_login):
-    return quick_login('bea')
+from tests.support.rows import add_follows, add_likes, add_posts, add_users
 
 
 @pytest.fixture
@@ -33,46 +23,46 @@ def state(client, post):
     return shown['like_count'], shown['liked']
 
 
-def test_a_like_is_there_once_however_often_it_is_given(ana, bea, post):
+def test_liking_is_idempotent(ana, bea, post):
     assert state(bea, post) == (0, False)
     for _ in range(3):
-        answer = bea.put(f'/api/posts/{post}/like')
-        assert (answer.status_code, answer.data) == (204, b'')
+        response = bea.put(f'/api/posts/{post}/like')
+        assert (response.status_code, response.data) == (204, b'')
         assert (state(bea, post), state(ana, post)) == ((1, True), (1, False))
     ana.put(f'/api/posts/{post}/like')
     assert (state(bea, post), state(ana, post)) == ((2, True), (2, True))
     for _ in range(3):
-        answer = bea.delete(f'/api/posts/{post}/like')
-        assert (answer.status_code, answer.data) == (204, b'')
+        response = bea.delete(f'/api/posts/{post}/like')
+        assert (response.status_code, response.data) == (204, b'')
         assert (state(bea, post), state(ana, post)) == ((1, False), (1, True))
 
 
 def test_repeating_changes_nothing_in_the_database(app, ana, bea, post):
-    before = dump(app)
+    before = dump_rows(app)
     assert bea.delete(f'/api/posts/{post}/like').status_code == 204
-    assert dump(app) == before
+    assert dump_rows(app) == before
     bea.put(f'/api/posts/{post}/like')
-    before = dump(app)
+    before = dump_rows(app)
     assert bea.put(f'/api/posts/{post}/like').status_code == 204
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('method', ['GET', 'PUT', 'DELETE'])
-def test_what_is_not_there_is_liked_by_nobody(app, bea, post, method):
-    before = dump(app)
+def test_unknown_post_returns_404(app, bea, post, method):
+    before = dump_rows(app)
     for id in (post + 1, 0, 2**63 - 1, 2**63, '9' * 5000, 'x', -1):
-        answer = bea.open(f'/api/posts/{id}/like', method=method)
-        assert (answer.status_code, answer.json) == (404, {'error': 'Not Found'})
-    assert dump(app) == before
+        response = bea.open(f'/api/posts/{id}/like', method=method)
+        assert (response.status_code, response.json) == (404, {'error': 'Not Found'})
+    assert dump_rows(app) == before
 
 
-def test_a_like_takes_no_body_and_ignores_one(bea, post):
+def test_like_ignores_a_body(bea, post):
     assert bea.put(f'/api/posts/{post}/like', data=b'{', content_type='text/plain').status_code == 204
     assert bea.delete(f'/api/posts/{post}/like', json={'liked': True}).status_code == 204
     assert state(bea, post) == (0, False)
 
 
-def test_liked_is_of_the_caller_wherever_a_post_is_shown(app, ana, bea, post):
+def test_liked_is_relative_to_the_caller(app, ana, bea, post):
     add_follows(app, [(bea.id, ana.id)])
     (reply,) = add_posts(app, ana.id, 1, reply_to=post)
     add_likes(app, [(bea.id, reply), (bea.id, post)])
@@ -87,7 +77,7 @@ def test_liked_is_of_the_caller_wherever_a_post_is_shown(app, ana, bea, post):
                 assert (item['liked'], item['like_count']) == (client is bea, 1)
 
 
-def test_who_likes_a_post_is_a_collection_the_newest_like_first(app, ana, post):
+def test_likers_are_a_collection_newest_first(app, ana, post):
     ids = add_users(app, 25)
     shuffled = ids[::2] + ids[1::2]
     add_likes(app, [(id, post) for id in shuffled])
@@ -107,7 +97,7 @@ def test_who_likes_a_post_is_a_collection_the_newest_like_first(app, ana, post):
     assert ana.get(f'{path}?page=9&per_page=999').json['_meta']['per_page'] == 100
 
 
-def test_who_likes_again_comes_first_again(ana, bea, post):
+def test_renewed_like_comes_first(ana, bea, post):
     for client in (ana, bea):
         client.put(f'/api/posts/{post}/like')
     assert ids_of(ana.get(f'/api/posts/{post}/likes').json) == [bea.id, ana.id]
@@ -118,12 +108,12 @@ def test_who_likes_again_comes_first_again(ana, bea, post):
     assert ids_of(ana.get(f'/api/posts/{post}/likes').json) == [ana.id, bea.id]
 
 
-def test_nobodys_likes_are_an_empty_collection(ana, post):
+def test_post_without_likes_has_an_empty_collection(ana, post):
     page = ana.get(f'/api/posts/{post}/likes').json
     assert (page['items'], page['_meta']['total_items'], page['_meta']['total_pages']) == ([], 0, 0)
 
 
-def test_what_a_user_likes_the_latest_like_first(app, ana, bea):
+def test_liked_posts_of_a_user_newest_first(app, ana, bea):
     ids = add_posts(app, ana.id, 6)
     order = [ids[place] for place in (3, 0, 5, 1)]
     add_likes(app, [(bea.id, id) for id in order] + [(ana.id, ids[2])])
@@ -132,7 +122,7 @@ def test_what_a_user_likes_the_latest_like_first(app, ana, bea):
         assert ids_of(client.get(f'/api/users/{ana.id}/likes').json) == [ids[2]]
 
 
-def test_a_user_is_shown_as_everyone_sees_them_among_likes(ana, post):
+def test_likers_are_shown_as_public_users(ana, post):
     ana.put(f'/api/posts/{post}/like')
     (item,) = ana.get(f'/api/posts/{post}/likes').json['items']
     own = ana.get('/api/me').json

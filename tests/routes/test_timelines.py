@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import Client
-from tests.routes.rows import add_follows, add_likes, add_posts, remove_follow
 from tests.routes.test_collections import HUGE, NO_NUMBERS, ids_of, position_in, refused, walk
+from tests.support.client import Client
+from tests.support.rows import add_follows, add_likes, add_posts, remove_follow
 
 POST = ['id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'liked', 'author', '_links']
 
@@ -26,9 +26,9 @@ class Filled(NamedTuple):
         return {'prev': 'next', 'next': 'prev'}[self.newer]
 
     def get(self, query=''):
-        answer = self.client.get(self.path + query)
-        assert answer.status_code == 200, answer.text
-        return answer.json
+        response = self.client.get(self.path + query)
+        assert response.status_code == 200, response.text
+        return response.json
 
 
 def texts(number):
@@ -102,9 +102,9 @@ def feed(app, ana, bea, number):
 
 
 def add_post(app, client, text, reply_to=None):
-    answer = client.post('/api/posts', json={'text': text, 'reply_to_id': reply_to})
-    assert answer.status_code == 201, answer.text
-    return answer.json['id']
+    response = client.post('/api/posts', json={'text': text, 'reply_to_id': reply_to})
+    assert response.status_code == 201, response.text
+    return response.json['id']
 
 
 GROWING = [posts, users_posts, users_likes, replies, history, feed]
@@ -131,16 +131,6 @@ def fill_growing(request, app, quick_login):
     return filler(request.param, app, quick_login)
 
 
-@pytest.fixture
-def ana(quick_login):
-    return quick_login('ana')
-
-
-@pytest.fixture
-def bea(quick_login):
-    return quick_login('bea')
-
-
 def texts_of(page):
     return [item['text'] for item in page['items']]
 
@@ -161,7 +151,7 @@ def poll(filled, url):
 # Shape
 
 
-def test_a_page_has_items_meta_and_links_in_this_order(fill):
+def test_page_has_items_meta_and_links_in_order(fill):
     filled = fill(3)
     page = filled.get()
     assert list(page) == ['items', '_meta', '_links']
@@ -174,7 +164,7 @@ def test_a_page_has_items_meta_and_links_in_this_order(fill):
         assert [filled.client.get(item['_links']['self']).json for item in page['items']] == page['items']
 
 
-def test_the_newer_side_always_has_a_link_and_the_older_one_while_there_is_more(fill):
+def test_newer_link_is_always_present(fill):
     filled = fill(5)
     for per_page, more in ((4, True), (5, False), (6, False)):
         links = filled.get(f'?per_page={per_page}')['_links']
@@ -182,17 +172,17 @@ def test_the_newer_side_always_has_a_link_and_the_older_one_while_there_is_more(
         assert (links[filled.older] is not None) == (more if filled.older == 'next' else False)
 
 
-def test_head_works_as_everywhere(fill):
+def test_head_equals_get(fill):
     filled = fill(2)
-    answer = filled.client.head(filled.path)
-    assert (answer.status_code, answer.data) == (200, b'')
+    response = filled.client.head(filled.path)
+    assert (response.status_code, response.data) == (200, b'')
 
 
 # Walks
 
 
 @pytest.mark.parametrize('per_page', [1, 4, 6, 12])
-def test_a_walk_sees_everything_once_and_back_by_prev_the_same_pages(fill, per_page):
+def test_forward_and_backward_iteration_agree(fill, per_page):
     filled = fill(12)
     pages = [filled.get(f'?per_page={per_page}')]
     while pages[-1]['_links']['next'] and pages[-1]['items'] and len(pages) < 50:
@@ -208,19 +198,19 @@ def test_a_walk_sees_everything_once_and_back_by_prev_the_same_pages(fill, per_p
     assert [texts_of(page) for page in backward if page['items']] == [texts_of(page) for page in pages[::-1]]
 
 
-def test_an_empty_position_begins_at_its_end(fill):
+def test_empty_cursor_starts_at_its_end(fill):
     filled = fill(7)
     assert texts_of(filled.get('?per_page=3&after=')) == filled.texts[:3]
     assert texts_of(filled.get('?per_page=3&before=')) == filled.texts[-3:]
 
 
-def test_a_walk_may_change_its_pace(fill):
+def test_per_page_may_change_while_iterating(fill):
     filled = fill(7)
     url = filled.get('?per_page=2')['_links']['next']
     assert texts_of(filled.client.get(url.replace('per_page=2', 'per_page=4')).json) == filled.texts[2:6]
 
 
-def test_a_walk_sees_what_stays_exactly_once_while_others_come_and_go(app, ana):
+def test_iteration_sees_stable_items_exactly_once(app, ana):
     ids = add_posts(app, ana.id, 20)[::-1]
     url, seen, steps = '/api/posts?per_page=4', [], iter([(3, 4), (1, 9, 10, 11, 12), (18,)])
     while url:
@@ -236,7 +226,7 @@ def test_a_walk_sees_what_stays_exactly_once_while_others_come_and_go(app, ana):
 # Polling
 
 
-def test_each_poll_finds_what_came_meanwhile_exactly_once(fill_growing):
+def test_each_poll_finds_new_items_exactly_once(fill_growing):
     filled = fill_growing(3)
     url = poll(filled, filled.get()['_links'][filled.newer])[1]
     for number in (0, 1, 3, 0, 11, 1):
@@ -248,7 +238,7 @@ def test_each_poll_finds_what_came_meanwhile_exactly_once(fill_growing):
         assert found == (came if filled.newer == 'next' else came[::-1])
 
 
-def test_an_empty_timeline_can_be_polled(fill_growing):
+def test_empty_timeline_can_be_polled(fill_growing):
     filled = fill_growing(0)
     page = filled.get()
     assert (page['items'], page['_links'][filled.older]) == ([], None)
@@ -262,7 +252,7 @@ def test_an_empty_timeline_can_be_polled(fill_growing):
     assert 'new' in found
 
 
-def test_an_empty_poll_leads_back_to_everything(fill):
+def test_empty_poll_leads_back_to_everything(fill):
     filled = fill(5)
     page = filled.get('?per_page=100')
     empty = filled.client.get(page['_links'][filled.newer]).json
@@ -271,7 +261,7 @@ def test_an_empty_poll_leads_back_to_everything(fill):
     assert texts_of(back) == filled.texts
 
 
-def test_an_empty_page_at_the_older_end_leads_back_to_everything(app, ana):
+def test_empty_older_page_leads_back_to_everything(app, ana):
     ids = add_posts(app, ana.id, 6)[::-1]
     url = ana.get('/api/posts?per_page=3').json['_links']['next']
     for id in ids[3:]:
@@ -281,7 +271,7 @@ def test_an_empty_page_at_the_older_end_leads_back_to_everything(app, ana):
     assert ids_of(ana.get(empty['_links']['prev']).json) == ids[:3]
 
 
-def test_an_empty_page_at_the_beginning_of_replies_leads_on_to_everything(app, ana):
+def test_empty_first_page_of_replies_leads_on(app, ana):
     (first,) = add_posts(app, ana.id, 1)
     ids = add_posts(app, ana.id, 6, reply_to=first)
     path = f'/api/posts/{first}/replies'
@@ -293,7 +283,7 @@ def test_an_empty_page_at_the_beginning_of_replies_leads_on_to_everything(app, a
     assert ids_of(ana.get(empty['_links']['next']).json) == ids[3:]
 
 
-def test_a_poll_goes_on_where_the_newest_was_deleted(app, ana):
+def test_polling_continues_after_newest_was_deleted(app, ana):
     ids = add_posts(app, ana.id, 3)
     url = ana.get('/api/posts').json['_links']['prev']
     ana.delete(f'/api/posts/{ids[-1]}')
@@ -306,7 +296,7 @@ def test_a_poll_goes_on_where_the_newest_was_deleted(app, ana):
 
 
 @pytest.mark.parametrize('parameter', ['after', 'before'])
-def test_a_position_that_was_never_given_out_is_refused(fill, parameter):
+def test_forged_cursor_is_rejected(fill, parameter):
     filled = fill(3)
     position = position_in(filled.get('?per_page=1')['_links']['next'])
     odd = ['0', '5', 'null', 'abc', '=', '%00', '%FF', ' ', '-1', 'A' * 22, 'A' * 5000, "'", position[:-1]]
@@ -318,7 +308,7 @@ def test_a_position_that_was_never_given_out_is_refused(fill, parameter):
     assert filled.client.get(f'{filled.path}?{parameter}={position}').status_code == 200
 
 
-def test_a_position_of_another_timeline_is_refused(app, ana, bea):
+def test_cursor_of_another_timeline_is_rejected(app, ana, bea):
     ids = add_posts(app, ana.id, 2)
     for id in ids:
         add_posts(app, bea.id, 2, reply_to=id)
@@ -338,7 +328,7 @@ def test_a_position_of_another_timeline_is_refused(app, ana, bea):
                 assert refused(ana.get(f'{path}?{parameter}={position}')) == (path != other)
 
 
-def test_a_position_of_another_key_is_refused_and_one_of_a_fallback_is_not(app, ana, load_keys):
+def test_cursor_keys_rotate(app, ana, load_keys):
     ids = add_posts(app, ana.id, 3)
     url = ana.get('/api/feed?per_page=1').json['_links']['next']
     load_keys('k' * 32)
@@ -357,7 +347,7 @@ def test_a_position_of_another_key_is_refused_and_one_of_a_fallback_is_not(app, 
     ],
     ids=lambda value: ascii(value)[:24],
 )
-def test_an_odd_per_page_is_clamped_or_the_default(app, ana, sent, per_page):
+def test_odd_per_page_is_clamped_or_default(app, ana, sent, per_page):
     ids = add_posts(app, ana.id, 11)[::-1]
     for path in ('/api/posts', '/api/feed'):
         page = ana.get(f'{path}?per_page={sent}').json
@@ -366,18 +356,18 @@ def test_an_odd_per_page_is_clamped_or_the_default(app, ana, sent, per_page):
         assert ids_of(page) == ids[:per_page]
 
 
-def test_a_number_of_a_page_means_nothing(app, ana):
+def test_page_number_is_ignored(app, ana):
     add_posts(app, ana.id, 11)
     for path in ('/api/posts', '/api/feed'):
         assert ana.get(f'{path}?page=2&sort=text').json == ana.get(path).json
 
 
 @pytest.mark.parametrize('what', ['posts', 'likes'])
-def test_timelines_of_whoever_is_not_there_are_404(ana, what):
+def test_timelines_of_unknown_users_return_404(ana, what):
     for id in (ana.id + 1, 0, 2**63 - 1, 2**63, '9' * 5000):
         for query in ('', '?after=', '?before=', '?after=x'):
-            answer = ana.get(f'/api/users/{id}/{what}{query}')
-            assert (answer.status_code, answer.json) == (404, {'error': 'Not Found'})
+            response = ana.get(f'/api/users/{id}/{what}{query}')
+            assert (response.status_code, response.json) == (404, {'error': 'Not Found'})
 
 
 def test_timelines_need_a_token(anonymous):
@@ -388,7 +378,7 @@ def test_timelines_need_a_token(anonymous):
 # Threads
 
 
-def test_a_thread_of_thirty_comes_from_the_first_to_the_post_itself(app, ana, bea):
+def test_thread_runs_from_root_to_the_post(app, ana, bea):
     ids = []
     for n in range(30):
         ids.append(add_post(app, (ana, bea)[n % 2], f'post {n}', ids[-1] if ids else None))
@@ -414,7 +404,7 @@ def walk_to_the_end(client, url):
 # Feeds
 
 
-def test_a_feed_holds_ones_own_posts_and_those_of_whom_one_follows(app, ana, quick_login):
+def test_feed_has_own_and_followed_posts(app, ana, quick_login):
     others = [quick_login(f'user{n}') for n in range(4)]
     everyone = [ana, *others]
     followed = others[:2]
@@ -426,14 +416,14 @@ def test_a_feed_holds_ones_own_posts_and_those_of_whom_one_follows(app, ana, qui
     assert [id for page in walk(ana, '/api/feed?per_page=4') for id in ids_of(page)] == expected
 
 
-def test_a_feed_of_nobody_is_empty_and_of_oneself_ones_own_posts(app, ana, bea):
+def test_feed_without_follows_has_own_posts(app, ana, bea):
     add_posts(app, bea.id, 3)
     assert ana.get('/api/feed').json['items'] == []
     ids = add_posts(app, ana.id, 3)
     assert ids_of(ana.get('/api/feed').json) == ids[::-1]
 
 
-def test_a_feed_reacts_to_following_and_to_deletions_at_once(app, ana, bea):
+def test_feed_follows_changes_at_once(app, ana, bea):
     theirs, own = add_posts(app, bea.id, 3), add_posts(app, ana.id, 1)
     assert ids_of(ana.get('/api/feed').json) == own
     ana.put(f'/api/me/following/{bea.id}')
@@ -448,7 +438,7 @@ def test_a_feed_reacts_to_following_and_to_deletions_at_once(app, ana, bea):
     assert ids_of(bea.get('/api/feed').json) == [theirs[2], theirs[0]]
 
 
-def test_a_busy_author_does_not_hide_a_quiet_one(app, ana, bea, quick_login):
+def test_busy_author_does_not_hide_a_quiet_one(app, ana, bea, quick_login):
     carl = quick_login('carl')
     add_follows(app, [(ana.id, bea.id), (ana.id, carl.id)])
     ids = add_posts(app, carl.id, 1) + add_posts(app, bea.id, 30) + add_posts(app, carl.id, 1)

@@ -10,11 +10,12 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from api.extensions import db, passwords
+from api.db.session import db
 from api.models import Token
-from api.passwords import MEMORY_KIB, PASSES
-from tests.conftest import PASSWORD, basic, hash_cheaply
-from tests.databases import dump
+from api.security.passwords import MEMORY_KIB, PASSES, passwords
+from support.databases import dump_rows
+from tests.conftest import hash_cheaply
+from tests.support.client import PASSWORD, basic
 
 UNAUTHORIZED = b'{"error":"Unauthorized"}'
 BASIC = 'Basic realm="Authentication Required"'
@@ -46,26 +47,26 @@ def works(client, token):
     return client.get('/api/users', headers=bearer(token)).status_code == 200
 
 
-def is_refused(answer, *challenges):
+def is_refused(response, *challenges):
     """Whether the answer is the literal 401, with one of these challenges."""
-    body = b'' if answer.request.method == 'HEAD' else UNAUTHORIZED
-    return (answer.status_code, answer.data) == (401, body) and answer.headers['WWW-Authenticate'] in challenges
+    body = b'' if response.request.method == 'HEAD' else UNAUTHORIZED
+    return (response.status_code, response.data) == (401, body) and response.headers['WWW-Authenticate'] in challenges
 
 
 # Given
 
 
-def test_a_token_is_32_hex_digits_and_lives_3600_seconds(anonymous, make_user, clock):
+def test_token_is_32_hex_digits_for_3600_seconds(anonymous, make_user, clock):
     make_user('ana')
-    answer = anonymous.ask_for_token('ana')
-    assert answer.status_code == 200
-    assert list(answer.json) == ['token', 'expires_at']
-    assert re.fullmatch('[0-9a-f]{32}', answer.json['token'])
-    assert answer.json['expires_at'] == (clock.now + timedelta(seconds=3600)).isoformat()
-    assert answer.json['expires_at'].endswith('+00:00')
+    response = anonymous.ask_for_token('ana')
+    assert response.status_code == 200
+    assert list(response.json) == ['token', 'expires_at']
+    assert re.fullmatch('[0-9a-f]{32}', response.json['token'])
+    assert response.json['expires_at'] == (clock.now + timedelta(seconds=3600)).isoformat()
+    assert response.json['expires_at'].endswith('+00:00')
 
 
-def test_a_token_works_for_3600_seconds(quick_login, clock):
+def test_token_works_for_3600_seconds(quick_login, clock):
     ana = quick_login('ana')
     clock.move(3599)
     assert ana.get('/api/users').status_code == 200
@@ -73,7 +74,7 @@ def test_a_token_works_for_3600_seconds(quick_login, clock):
     assert is_refused(ana.get('/api/users'), BEARER, INVALID_TOKEN)
 
 
-def test_the_same_token_is_given_while_more_than_60_seconds_are_left(anonymous, make_user, clock):
+def test_same_token_while_over_60_seconds_are_left(anonymous, make_user, clock):
     make_user('ana')
     first = anonymous.ask_for_token('ana').json
     clock.move(3539)
@@ -85,7 +86,7 @@ def test_the_same_token_is_given_while_more_than_60_seconds_are_left(anonymous, 
     assert anonymous.ask_for_token('ana').json == second
 
 
-def test_of_requests_at_the_same_moment_all_are_given_the_same_token(app, make_user):
+def test_simultaneous_requests_get_the_same_token(app, make_user):
     make_user('ana')
     moment = Barrier(4)
 
@@ -95,12 +96,12 @@ def test_of_requests_at_the_same_moment_all_are_given_the_same_token(app, make_u
         return client.ask_for_token('ana')
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(ask, range(4)))
-    assert [answer.status_code for answer in answers] == [200] * 4
-    assert len({answer.json['token'] for answer in answers}) == 1
+        responses = list(pool.map(ask, range(4)))
+    assert [response.status_code for response in responses] == [200] * 4
+    assert len({response.json['token'] for response in responses}) == 1
 
 
-def test_the_older_token_works_beside_the_new_one_until_it_expires(anonymous, make_user, clock):
+def test_older_token_works_until_it_expires(anonymous, make_user, clock):
     make_user('ana')
     older = anonymous.ask_for_token('ana').json['token']
     clock.move(3540)
@@ -113,7 +114,7 @@ def test_the_older_token_works_beside_the_new_one_until_it_expires(anonymous, ma
     assert anonymous.ask_for_token('ana').json['token'] == newer
 
 
-def test_every_user_has_a_token_of_their_own(login, anonymous):
+def test_every_user_has_their_own_token(login, anonymous):
     ana, bea = login('ana'), login('bea')
     assert ana.token != bea.token
     assert ana.get(f'/api/users/{ana.id}').json['email'] == 'ana@example.com'
@@ -129,18 +130,18 @@ def test_tokens_are_never_cached(anonymous, make_user):
     refused = anonymous.ask_for_token('ana', 'wrong')
     revoked = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
     again = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
-    assert [answer.status_code for answer in (given, refused, revoked, again)] == [200, 401, 204, 401]
-    for answer in (given, refused, revoked, again):
-        assert answer.headers.getlist('Cache-Control') == ['no-store']
+    assert [response.status_code for response in (given, refused, revoked, again)] == [200, 401, 204, 401]
+    for response in (given, refused, revoked, again):
+        assert response.headers.getlist('Cache-Control') == ['no-store']
 
 
 # Revoked
 
 
-def test_a_revoked_token_ends_at_once(login, anonymous):
+def test_revoked_token_ends_at_once(login, anonymous):
     ana = login('ana')
-    answer = ana.delete('/api/tokens')
-    assert (answer.status_code, answer.data) == (204, b'')
+    response = ana.delete('/api/tokens')
+    assert (response.status_code, response.data) == (204, b'')
     for method, url in NEEDS_A_TOKEN:
         assert is_refused(ana.open(url.format(id=ana.id), method=method), BEARER, INVALID_TOKEN)
     again = anonymous.ask_for_token('ana').json['token']
@@ -148,7 +149,7 @@ def test_a_revoked_token_ends_at_once(login, anonymous):
     assert works(anonymous, again)
 
 
-def test_only_the_token_that_was_sent_is_revoked(login, anonymous, clock):
+def test_only_the_sent_token_is_revoked(login, anonymous, clock):
     ana, bea = login('ana'), login('bea')
     clock.move(3550)
     newer = anonymous.ask_for_token('ana').json['token']
@@ -159,7 +160,7 @@ def test_only_the_token_that_was_sent_is_revoked(login, anonymous, clock):
 # The server's secret
 
 
-def test_with_the_old_key_as_fallback_the_same_token_is_given_and_works(anonymous, make_user, load_keys):
+def test_fallback_key_keeps_the_token(anonymous, make_user, load_keys):
     make_user('ana')
     before = anonymous.ask_for_token('ana').json
     load_keys('k' * 32, ('another-key', 'a-sample-key-for-development-only'))
@@ -167,7 +168,7 @@ def test_with_the_old_key_as_fallback_the_same_token_is_given_and_works(anonymou
     assert works(anonymous, before['token'])
 
 
-def test_without_the_old_key_a_new_token_is_given(anonymous, make_user, load_keys):
+def test_without_the_old_key_a_new_token_is_issued(anonymous, make_user, load_keys):
     make_user('ana')
     before = anonymous.ask_for_token('ana').json['token']
     load_keys('k' * 32)
@@ -177,9 +178,9 @@ def test_without_the_old_key_a_new_token_is_given(anonymous, make_user, load_key
     assert works(anonymous, after)
 
 
-def test_nothing_in_the_database_works_as_a_token(app, quick_login, anonymous):
+def test_stored_values_do_not_work_as_tokens(app, quick_login, anonymous):
     ana = quick_login('ana')
-    assert ana.token not in dump(app)
+    assert ana.token not in dump_rows(app)
     with app.app_context():
         row = db.session.execute(select(Token.__table__)).one()
     values = [value.hex() if isinstance(value, bytes) else str(value) for value in row]
@@ -190,7 +191,7 @@ def test_nothing_in_the_database_works_as_a_token(app, quick_login, anonymous):
 
 
 @pytest.mark.parametrize(('method', 'url'), NEEDS_A_TOKEN)
-def test_without_credentials_a_token_is_asked_for(anonymous, quick_login, method, url):
+def test_missing_credentials_get_a_bearer_challenge(anonymous, quick_login, method, url):
     url = url.format(id=quick_login('ana').id)
     assert is_refused(anonymous.open(url, method=method), BEARER)
 
@@ -222,16 +223,16 @@ def test_without_credentials_a_token_is_asked_for(anonymous, quick_login, method
         ('Bearer None', [BEARER, INVALID_TOKEN]),
     ],
 )
-def test_whatever_is_not_a_token_that_works_is_refused_alike(quick_login, anonymous, sent, challenges):
+def test_invalid_tokens_get_the_same_401(quick_login, anonymous, sent, challenges):
     ana = quick_login('ana')
     header = sent.format(token=ana.token, short=ana.token[:-1], basic=encoded(f'ana:{PASSWORD}'))
     for method, url in NEEDS_A_TOKEN:
-        answer = anonymous.open(url.format(id=ana.id), method=method, headers={'Authorization': header})
-        assert is_refused(answer, *challenges), (method, url)
+        response = anonymous.open(url.format(id=ana.id), method=method, headers={'Authorization': header})
+        assert is_refused(response, *challenges), (method, url)
     assert works(anonymous, ana.token)
 
 
-def test_the_scheme_is_recognised_without_regard_to_case(login, anonymous):
+def test_scheme_is_case_insensitive(login, anonymous):
     ana = login('ana')
     assert anonymous.get('/api/users', headers={'Authorization': f'bEARER {ana.token}'}).status_code == 200
     sent = {'Authorization': f'bASIC {encoded(f"ana:{PASSWORD}")}'}
@@ -264,13 +265,13 @@ def test_the_scheme_is_recognised_without_regard_to_case(login, anonymous):
         'Basic \xff\xfe',
     ],
 )
-def test_whatever_is_not_a_username_and_password_is_refused_alike(quick_login, anonymous, sent):
+def test_invalid_basic_credentials_get_the_same_401(quick_login, anonymous, sent):
     ana = quick_login('ana')
     header = sent.format(token=ana.token, ok=encoded(f'ana:{PASSWORD}'))
     assert is_refused(anonymous.post('/api/tokens', headers={'Authorization': header}), BASIC)
 
 
-def test_without_credentials_username_and_password_are_asked_for(anonymous, make_user):
+def test_missing_credentials_get_a_basic_challenge(anonymous, make_user):
     make_user('ana')
     assert is_refused(anonymous.post('/api/tokens'), BASIC)
 
@@ -303,23 +304,23 @@ def test_without_credentials_username_and_password_are_asked_for(anonymous, make
         b'\xff\xfe:' + PASSWORD.encode(),
     ],
 )
-def test_wrong_credentials_get_the_body_that_missing_ones_get(anonymous, quick_login, make_user, credentials):
+def test_wrong_and_missing_credentials_have_one_body(anonymous, quick_login, make_user, credentials):
     quick_login('ana')
     make_user('bea', password='another fine password')
-    answer = anonymous.post('/api/tokens', headers={'Authorization': f'Basic {encoded(credentials)}'})
-    assert is_refused(answer, BASIC)
+    response = anonymous.post('/api/tokens', headers={'Authorization': f'Basic {encoded(credentials)}'})
+    assert is_refused(response, BASIC)
 
 
-def test_refused_credentials_change_nothing(app, anonymous, make_user):
+def test_rejected_credentials_change_nothing(app, anonymous, make_user):
     make_user('ana')
-    before = dump(app)
+    before = dump_rows(app)
     assert anonymous.ask_for_token('ana', 'wrong').status_code == 401
     assert anonymous.ask_for_token('nobody').status_code == 401
     assert anonymous.post('/api/tokens').status_code == 401
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
-def test_a_body_does_not_log_in(anonymous, make_user):
+def test_credentials_in_the_body_do_not_log_in(anonymous, make_user):
     make_user('ana')
     assert is_refused(anonymous.post('/api/tokens', json={'username': 'ana', 'password': PASSWORD}), BASIC)
     assert is_refused(anonymous.post(f'/api/tokens?username=ana&password={PASSWORD}'), BASIC)
@@ -329,7 +330,7 @@ def test_a_body_does_not_log_in(anonymous, make_user):
 
 
 @pytest.mark.parametrize('username', ['susan', 'SUSAN', 'Susan', 'sUSan'])
-def test_a_username_logs_in_without_regard_to_case(anonymous, make_user, username):
+def test_username_is_case_insensitive(anonymous, make_user, username):
     make_user('Susan')
     assert anonymous.ask_for_token(username).status_code == 200
 
@@ -343,7 +344,7 @@ def test_a_username_logs_in_without_regard_to_case(anonymous, make_user, usernam
         ('susan', '\N{LATIN SMALL LETTER LONG S}usan'),
     ],
 )
-def test_a_letter_that_folds_to_ascii_is_nobodys(anonymous, make_user, registered, sent):
+def test_unicode_lookalike_username_matches_nobody(anonymous, make_user, registered, sent):
     make_user(registered)
     assert is_refused(anonymous.ask_for_token(sent), BASIC)
     assert anonymous.ask_for_token(registered).status_code == 200
@@ -353,7 +354,7 @@ def test_a_letter_that_folds_to_ascii_is_nobodys(anonymous, make_user, registere
     'password',
     ['p\u00e4ssw\u00f6rt mit U', 'a:b::c:d:', ':starting', '\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801'],
 )
-def test_a_password_with_colons_or_other_letters_logs_in(anonymous, make_user, password):
+def test_unusual_passwords_log_in(anonymous, make_user, password):
     make_user('ana', password=password)
     assert anonymous.ask_for_token('ana', password).status_code == 200
     assert is_refused(anonymous.ask_for_token('ana', password.replace(':', '')[:-1]), BASIC)
@@ -369,10 +370,10 @@ def full_cost():
 
 def test_passwords_are_hashed_as_owasp_recommends(app, full_cost, make_user):
     make_user('ana')
-    assert '$argon2id$v=19$m=19456,t=2,p=1$' in dump(app)
+    assert '$argon2id$v=19$m=19456,t=2,p=1$' in dump_rows(app)
 
 
-def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, full_cost, make_user):
+def test_wrong_password_and_unknown_user_take_equal_time(anonymous, full_cost, make_user):
     make_user('ana')
     anonymous.ask_for_token('ana', 'wrong')  # warms up
 
@@ -389,7 +390,7 @@ def test_a_wrong_password_and_an_unknown_name_take_the_same_time(anonymous, full
         assert known / 2 < shortest(unknown) < known * 2
 
 
-def test_logging_in_is_seen(login, anonymous, make_user, clock):
+def test_login_updates_last_seen(login, anonymous, make_user, clock):
     url = make_user('bea')['_links']['self']
     ana = login('ana')
     assert ana.get(url).json['last_seen'] is None
@@ -397,6 +398,6 @@ def test_logging_in_is_seen(login, anonymous, make_user, clock):
     assert ana.get(url).json['last_seen'] == clock.now.isoformat()
 
 
-def test_basic_credentials_do_not_open_what_needs_a_token(anonymous, make_user):
+def test_basic_credentials_do_not_replace_a_token(anonymous, make_user):
     make_user('ana')
     assert is_refused(anonymous.get('/api/users', headers=basic('ana', PASSWORD)), BEARER)

@@ -9,11 +9,12 @@ from threading import Barrier
 import pytest
 
 from api.app import create_app
-from api.extensions import db, passwords
+from api.db.session import db
 from api.models import User
-from tests.conftest import PASSWORD, basic
-from tests.databases import dump
-from tests.routes.rows import add_follows
+from api.security.passwords import passwords
+from support.databases import dump_rows
+from tests.support.client import PASSWORD, basic
+from tests.support.rows import add_follows
 
 MEMBERS = [
     'id',
@@ -42,22 +43,26 @@ def avatar(email):
     return f'https://www.gravatar.com/avatar/{hashlib.sha256(email.encode()).hexdigest()}?d=identicon&s=128'
 
 
-def refused_for(answer, field):
+def refused_for(response, field):
     """Whether a body was refused because of this field alone."""
-    return answer.status_code == 400 and list(answer.json['errors']) == [field] and bool(answer.json['errors'][field])
+    return (
+        response.status_code == 400
+        and list(response.json['errors']) == [field]
+        and bool(response.json['errors'][field])
+    )
 
 
 # Registration
 
 
-def test_a_registration_answers_with_the_new_user_and_their_url(anonymous):
-    answer = anonymous.post('/api/users', json=registration(about_me='Hello, my name is Susan!'))
-    id = answer.json['id']
-    assert answer.status_code == 201
-    assert answer.headers['Location'] == f'/api/users/{id}'
-    assert list(answer.json) == MEMBERS
-    assert list(answer.json['_links']) == LINKS
-    assert answer.json == {
+def test_registration_returns_user_and_location(anonymous):
+    response = anonymous.post('/api/users', json=registration(about_me='Hello, my name is Susan!'))
+    id = response.json['id']
+    assert response.status_code == 201
+    assert response.headers['Location'] == f'/api/users/{id}'
+    assert list(response.json) == MEMBERS
+    assert list(response.json['_links']) == LINKS
+    assert response.json == {
         'id': id,
         'username': 'susan',
         'last_seen': None,
@@ -75,17 +80,17 @@ def test_a_registration_answers_with_the_new_user_and_their_url(anonymous):
     }
 
 
-def test_who_is_registered_can_log_in_and_is_shown_as_registered(login, anonymous):
+def test_registered_user_logs_in(login, anonymous):
     ana = login('ana')
     registered = anonymous.post('/api/users', json=registration()).json
     assert ana.get(registered['_links']['self']).json == registered
     assert anonymous.ask_for_token('susan').status_code == 200
 
 
-def test_a_registration_needs_no_about_me(anonymous):
+def test_registration_without_about_me(anonymous):
     assert anonymous.post('/api/users', json=registration()).json['about_me'] is None
-    answer = anonymous.post('/api/users', json=registration(username='bea', email='bea@example.com', about_me=None))
-    assert (answer.status_code, answer.json['about_me']) == (201, None)
+    response = anonymous.post('/api/users', json=registration(username='bea', email='bea@example.com', about_me=None))
+    assert (response.status_code, response.json['about_me']) == (201, None)
 
 
 @pytest.mark.parametrize(
@@ -99,32 +104,32 @@ def test_a_registration_needs_no_about_me(anonymous):
         ['username', 'email', 'password'],
     ],
 )
-def test_a_registration_without_one_of_the_three_is_refused(anonymous, app, missing):
-    before = dump(app)
+def test_missing_required_field_is_rejected(anonymous, app, missing):
+    before = dump_rows(app)
     body = {name: value for name, value in registration().items() if name not in missing}
-    answer = anonymous.post('/api/users', json=body)
-    assert answer.status_code == 400
-    assert list(answer.json) == ['error', 'message', 'errors']
-    assert (answer.json['error'], answer.json['message']) == ('Bad Request', MISSING)
-    assert list(answer.json['errors']) == missing
-    assert dump(app) == before
+    response = anonymous.post('/api/users', json=body)
+    assert response.status_code == 400
+    assert list(response.json) == ['error', 'message', 'errors']
+    assert (response.json['error'], response.json['message']) == ('Bad Request', MISSING)
+    assert list(response.json['errors']) == missing
+    assert dump_rows(app) == before
 
 
-def test_a_field_that_is_missing_is_named_first_of_all(anonymous, make_user):
+def test_missing_field_is_reported_first(anonymous, make_user):
     make_user('susan')
-    answer = anonymous.post('/api/users', json={'username': 'susan', 'email': 'no address', 'about_me': 5})
-    assert answer.json['message'] == MISSING
+    response = anonymous.post('/api/users', json={'username': 'susan', 'email': 'no address', 'about_me': 5})
+    assert response.json['message'] == MISSING
 
 
-def test_what_a_registration_does_not_have_is_ignored(anonymous, make_user):
+def test_unknown_registration_fields_are_ignored(anonymous, make_user):
     read = make_user('ana')
     extra = {'follower_count': 5, 'post_count': -1, 'following_count': None, 'last_seen': 'never', 'created_at': 1}
     more = {'password_hash': 'x', 'unknown': [{}], '_links': {'self': '/'}, 'avatar': 'x', '': 0}
-    answer = anonymous.post('/api/users', json=read | extra | more | registration())
-    assert answer.status_code == 201
-    assert answer.json['id'] != read['id']
-    assert (answer.json['username'], answer.json['last_seen']) == ('susan', None)
-    assert [answer.json[f'{counted}_count'] for counted in ('post', 'follower', 'following')] == [0, 0, 0]
+    response = anonymous.post('/api/users', json=read | extra | more | registration())
+    assert response.status_code == 201
+    assert response.json['id'] != read['id']
+    assert (response.json['username'], response.json['last_seen']) == ('susan', None)
+    assert [response.json[f'{counted}_count'] for counted in ('post', 'follower', 'following')] == [0, 0, 0]
     assert anonymous.ask_for_token('susan').status_code == 200
 
 
@@ -142,7 +147,7 @@ def of_length(field, length):
 
 
 @pytest.mark.parametrize(('field', 'limit'), LIMITS)
-def test_limits_hold_in_registrations(anonymous, field, limit):
+def test_registration_enforces_length_limits(anonymous, field, limit):
     too_long = anonymous.post('/api/users', json=registration(**{field: of_length(field, limit + 1)}))
     assert refused_for(too_long, field)
     longest = anonymous.post('/api/users', json=registration(**{field: of_length(field, limit)}))
@@ -150,11 +155,11 @@ def test_limits_hold_in_registrations(anonymous, field, limit):
 
 
 @pytest.mark.parametrize(('field', 'limit'), LIMITS)
-def test_limits_hold_in_changes(login, change, field, limit):
+def test_update_enforces_length_limits(login, change, field, limit):
     ana = login('ana')
     assert refused_for(change(ana, {field: of_length(field, limit + 1)}), field)
-    answer = change(ana, {field: of_length(field, limit)})
-    assert (answer.status_code, answer.json[field]) == (200, of_length(field, limit))
+    response = change(ana, {field: of_length(field, limit)})
+    assert (response.status_code, response.json[field]) == (200, of_length(field, limit))
 
 
 USERNAMES = ['a', 'Z', 'susan', 'Susan', 'su_san', 'su-san', 'su.san', 's1', 'a_', 'a-', 'a.', 'S.u-s_4.n9']
@@ -227,31 +232,31 @@ NO_EMAILS = [
 @pytest.mark.parametrize(
     ('field', 'values'), [('username', USERNAMES), ('email', EMAILS), ('about_me', ['', ' ', 'x:\ty\nz', '\ufeff<b>'])]
 )
-def test_good_values_are_taken_as_they_are(login, change, field, values):
+def test_valid_values_are_kept(login, change, field, values):
     bea = login('bea')
     for value in values:
-        answer = change(bea, {field: value})
-        assert (answer.status_code, answer.json.get(field)) == (200, value), value
+        response = change(bea, {field: value})
+        assert (response.status_code, response.json.get(field)) == (200, value), value
 
 
 @pytest.mark.parametrize(('field', 'values'), [('username', NO_USERNAMES), ('email', NO_EMAILS), ('about_me', ['\0'])])
-def test_bad_values_are_refused_in_changes(login, app, change, field, values):
+def test_update_rejects_invalid_values(login, app, change, field, values):
     ana = login('ana')
-    before = dump(app)
+    before = dump_rows(app)
     assert [value for value in values if not refused_for(change(ana, {field: value}), field)] == []
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize(('field', 'values'), [('username', NO_USERNAMES), ('email', NO_EMAILS), ('about_me', ['\0'])])
-def test_bad_values_are_refused_in_registrations(anonymous, app, field, values):
-    before = dump(app)
+def test_registration_rejects_invalid_values(anonymous, app, field, values):
+    before = dump_rows(app)
     sent = {value: anonymous.post('/api/users', json=registration(**{field: value})) for value in values}
-    assert [value for value, answer in sent.items() if not refused_for(answer, field)] == []
-    assert dump(app) == before
+    assert [value for value, response in sent.items() if not refused_for(response, field)] == []
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('username', ['a', 'Susan', 'S.u-s_4.n9', 'a' * 64])
-def test_every_good_username_logs_in(anonymous, make_user, username):
+def test_every_valid_username_logs_in(anonymous, make_user, username):
     make_user(username, email='x@example.com')
     assert anonymous.ask_for_token(username).status_code == 200
 
@@ -275,7 +280,7 @@ def test_every_good_username_logs_in(anonymous, make_user, username):
         '\x7f\x80\x9f\xa0\xff\u2028\u200b\ufeff',
     ],
 )
-def test_a_password_may_be_of_any_characters(anonymous, password):
+def test_password_may_have_any_characters(anonymous, password):
     assert anonymous.post('/api/users', json=registration(password=password)).status_code == 201
     assert anonymous.ask_for_token('susan', password).status_code == 200
     assert anonymous.ask_for_token('susan', password[:-1]).status_code == 401
@@ -283,24 +288,24 @@ def test_a_password_may_be_of_any_characters(anonymous, password):
 
 
 @pytest.mark.parametrize('password', ['', 'xq7#Lp2', 'x#' * 64 + 'x', '\N{FOX FACE}' * 7, '\N{FOX FACE}' * 129])
-def test_a_password_of_another_length_than_8_to_128_is_refused(anonymous, app, password):
-    before = dump(app)
-    answer = anonymous.post('/api/users', json=registration(password=password))
-    assert refused_for(answer, 'password')
-    assert len(answer.json['errors']['password']) == 1
-    assert dump(app) == before
+def test_password_length_is_8_to_128(anonymous, app, password):
+    before = dump_rows(app)
+    response = anonymous.post('/api/users', json=registration(password=password))
+    assert refused_for(response, 'password')
+    assert len(response.json['errors']['password']) == 1
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize(
     'password', ['password', '12345678', 'PassWord', 'PASSWORD1', 'iloveyou', 'football', 'trustno1']
 )
-def test_the_commonest_passwords_are_refused(anonymous, app, password):
-    before = dump(app)
+def test_common_passwords_are_rejected(anonymous, app, password):
+    before = dump_rows(app)
     assert refused_for(anonymous.post('/api/users', json=registration(password=password)), 'password')
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
-def test_the_shortest_password_is_a_setting(app, settings, anonymous, monkeypatch):
+def test_minimum_password_length_is_a_setting(app, settings, anonymous, monkeypatch):
     monkeypatch.setattr(passwords, 'min_length', passwords.min_length)  # is put back afterwards
     stricter = create_app(replace(settings, password_min_length=12))
     client = stricter.test_client()
@@ -310,7 +315,7 @@ def test_the_shortest_password_is_a_setting(app, settings, anonymous, monkeypatc
         db.engine.dispose()
 
 
-def test_a_password_is_never_sent_back_in_no_form(login, app, change):
+def test_password_is_never_returned(login, app, change):
     password = 'a-word-to-be-searched-for'
     ana = login('ana')
     body = registration(password=password)
@@ -321,14 +326,14 @@ def test_a_password_is_never_sent_back_in_no_form(login, app, change):
     sent.append(change(ana, {'password': password}))
     sent.append(change(ana, {'password': password, 'username': ':'}))
     sent += [ana.get('/api/users'), ana.get(f'/api/users/{ana.id}'), ana.get(sent[0].headers['Location'])]
-    assert [answer.status_code for answer in sent] == [201, 400, 400, 400, 200, 200, 400, 200, 200, 200]
-    everything = ''.join(f'{answer.headers}{answer.text}' for answer in sent)
+    assert [response.status_code for response in sent] == [201, 400, 400, 400, 200, 200, 400, 200, 200, 200]
+    everything = ''.join(f'{response.headers}{response.text}' for response in sent)
     assert password not in everything
     assert PASSWORD not in everything
     assert 'argon2' not in everything
     assert 'password_hash' not in everything
-    assert 'argon2id' in dump(app)
-    assert password not in dump(app)
+    assert 'argon2id' in dump_rows(app)
+    assert password not in dump_rows(app)
 
 
 # Uniqueness
@@ -344,54 +349,54 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(('taken', 'refusal'), TAKEN)
-def test_what_is_taken_is_refused_to_who_registers(anonymous, app, make_user, taken, refusal):
+def test_registration_rejects_taken_values(anonymous, app, make_user, taken, refusal):
     make_user('ana')
     make_user('bob')
-    before = dump(app)
-    answer = anonymous.post('/api/users', json=registration(**taken))
-    assert (answer.status_code, answer.json) == (400, refusal)
-    assert dump(app) == before
+    before = dump_rows(app)
+    response = anonymous.post('/api/users', json=registration(**taken))
+    assert (response.status_code, response.json) == (400, refusal)
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize(('taken', 'refusal'), TAKEN)
-def test_what_is_taken_is_refused_to_who_changes(login, app, make_user, change, taken, refusal):
+def test_update_rejects_taken_values(login, app, make_user, change, taken, refusal):
     make_user('ana')
     make_user('bob')
     susan = login('susan')
-    before = dump(app)
-    answer = change(susan, taken)
-    assert (answer.status_code, answer.json) == (400, refusal)
-    assert dump(app) == before
+    before = dump_rows(app)
+    response = change(susan, taken)
+    assert (response.status_code, response.json) == (400, refusal)
+    assert dump_rows(app) == before
 
 
-def test_ones_own_username_with_a_taken_email_is_about_the_email(login, make_user, change):
+def test_taken_email_with_own_username_names_the_email(login, make_user, change):
     make_user('bea')
-    answer = change(login('ana'), {'username': 'ana', 'email': 'bea@example.com'})
-    assert (answer.status_code, answer.json) == (400, EMAIL_TAKEN)
+    response = change(login('ana'), {'username': 'ana', 'email': 'bea@example.com'})
+    assert (response.status_code, response.json) == (400, EMAIL_TAKEN)
 
 
 @pytest.mark.parametrize('newest', ['uq_users_username', 'uq_users_email'])
-def test_the_username_comes_first_in_whatever_order_the_database_checks(app, anonymous, make_user, newest):
+def test_taken_username_is_reported_before_email(app, anonymous, make_user, newest):
     index = next(index for index in User.__table__.indexes if index.name == newest)
     with app.app_context(), db.engine.begin() as connection:
         index.drop(connection)
         index.create(connection)
     make_user('ana')
-    answer = anonymous.post('/api/users', json=registration(username='ANA', email='ANA@example.com'))
-    assert (answer.status_code, answer.json) == (400, USERNAME_TAKEN)
+    response = anonymous.post('/api/users', json=registration(username='ANA', email='ANA@example.com'))
+    assert (response.status_code, response.json) == (400, USERNAME_TAKEN)
 
 
-def test_the_message_does_not_depend_on_what_the_taken_value_says(anonymous, make_user):
+def test_message_does_not_depend_on_the_taken_value(anonymous, make_user):
     make_user('bea', email='uq_users_username@example.com')
     make_user('uq_users_email')
-    answer = anonymous.post('/api/users', json=registration(email='uq_users_username@example.com'))
-    assert answer.json == EMAIL_TAKEN
-    answer = anonymous.post('/api/users', json=registration(username='UQ_users_email'))
-    assert answer.json == USERNAME_TAKEN
+    response = anonymous.post('/api/users', json=registration(email='uq_users_username@example.com'))
+    assert response.json == EMAIL_TAKEN
+    response = anonymous.post('/api/users', json=registration(username='UQ_users_email'))
+    assert response.json == USERNAME_TAKEN
 
 
 @pytest.mark.parametrize('same', ['username', 'email'])
-def test_of_two_registrations_at_the_same_moment_one_succeeds(app, login, same):
+def test_one_of_two_simultaneous_registrations_succeeds(app, login, same):
     ana = login('ana')
     moment = Barrier(4)
 
@@ -402,17 +407,17 @@ def test_of_two_registrations_at_the_same_moment_one_succeeds(app, login, same):
         return client.post('/api/users', json=registration(**(free | {same: registration()[same].upper()})))
 
     with ThreadPoolExecutor(4) as pool:
-        answers = sorted(pool.map(register, range(4)), key=lambda answer: answer.status_code)
-    assert [answer.status_code for answer in answers] == [201, 400, 400, 400]
+        responses = sorted(pool.map(register, range(4)), key=lambda response: response.status_code)
+    assert [response.status_code for response in responses] == [201, 400, 400, 400]
     refusal = USERNAME_TAKEN if same == 'username' else EMAIL_TAKEN
-    assert all(answer.json == refusal for answer in answers[1:])
+    assert all(response.json == refusal for response in responses[1:])
     assert ana.get('/api/users').json['_meta']['total_items'] == 2
 
 
 # What is shown
 
 
-def test_the_order_of_members(login, make_user, change):
+def test_order_of_fields(login, make_user, change):
     ana = login('ana')
     bea = make_user('bea')
     own = ana.get(f'/api/users/{ana.id}').json
@@ -421,7 +426,7 @@ def test_the_order_of_members(login, make_user, change):
     assert list(own['_links']) == LINKS
 
 
-def test_the_email_is_shown_in_ones_own_entry_and_nowhere_else(app, login, anonymous, change):
+def test_email_is_shown_to_its_owner_only(app, login, anonymous, change):
     ana, bea = login('ana'), login('bea')
     add_follows(app, [(ana.id, bea.id), (bea.id, ana.id)])
     for client, name in ((ana, 'ana'), (bea, 'bea')):
@@ -437,11 +442,11 @@ def test_the_email_is_shown_in_ones_own_entry_and_nowhere_else(app, login, anony
         ana.ask_for_token('ana'),
         change(ana, {}, bea.id),
     ]
-    assert [answer.status_code for answer in elsewhere] == [201, 201, 200, 200, 200, 200, 200, 200, 200, 403]
-    assert [answer.text for answer in elsewhere if 'email' in answer.text or '@' in answer.text] == []
+    assert [response.status_code for response in elsewhere] == [201, 201, 200, 200, 200, 200, 200, 200, 200, 403]
+    assert [response.text for response in elsewhere if 'email' in response.text or '@' in response.text] == []
 
 
-def test_the_avatar_is_of_the_email_in_lower_case(login, make_user, change):
+def test_avatar_is_of_the_lowercase_email(login, make_user, change):
     entry = make_user('bea', email='Bea.B@Example.COM')
     assert entry['_links']['avatar'] == avatar('bea.b@example.com')
     ana = login('ana')
@@ -449,7 +454,7 @@ def test_the_avatar_is_of_the_email_in_lower_case(login, make_user, change):
     assert (changed['email'], changed['_links']['avatar']) == ('ANA@example.org', avatar('ana@example.org'))
 
 
-def test_last_seen_is_null_and_then_the_time_of_a_request_at_most_once_a_minute(login, anonymous, make_user, clock):
+def test_last_seen_is_updated_once_a_minute(login, anonymous, make_user, clock):
     url = make_user('ana')['_links']['self']
     bea = login('bea')
     assert bea.get(url).json['last_seen'] is None
@@ -467,7 +472,7 @@ def test_last_seen_is_null_and_then_the_time_of_a_request_at_most_once_a_minute(
     assert anonymous.get(url).json['last_seen'] == bea.get(url).json['last_seen'] == second
 
 
-def test_the_counts_of_followers_are_shown(app, login):
+def test_follower_counts_are_shown(app, login):
     ana, bea, chris = login('ana'), login('bea'), login('chris')
     add_follows(app, [(ana.id, chris.id), (bea.id, chris.id), (chris.id, bea.id)])
     counted = [ana.get(f'/api/users/{each.id}').json for each in (ana, bea, chris)]
@@ -479,38 +484,38 @@ def test_the_counts_of_followers_are_shown(app, login):
 
 
 @pytest.mark.parametrize('id', ['0', '999999', '99999999999999999999', '9' * 5000])
-def test_who_does_not_exist_is_not_found(login, id):
+def test_unknown_user_returns_404(login, id):
     ana = login('ana')
     for path in ('', '/followers', '/following'):
-        answer = ana.get(f'/api/users/{id}{path}')
-        assert (answer.status_code, answer.json) == (404, {'error': 'Not Found'})
+        response = ana.get(f'/api/users/{id}{path}')
+        assert (response.status_code, response.json) == (404, {'error': 'Not Found'})
 
 
 # Changes
 
 
-def test_a_change_is_answered_with_the_changed_entry_and_stays(login, change):
+def test_update_returns_the_changed_user(login, change):
     ana, bea = login('ana'), login('bea')
     url = f'/api/users/{ana.id}'
     before = ana.get(url).json
     sent = {'username': 'Ana-2', 'email': 'ana@example.net', 'about_me': 'Hello'}
-    answer = change(ana, sent)
+    response = change(ana, sent)
     links = before['_links'] | {'avatar': avatar('ana@example.net')}
-    assert (answer.status_code, answer.json) == (200, before | sent | {'_links': links})
-    assert ana.get(url).json == answer.json
+    assert (response.status_code, response.json) == (200, before | sent | {'_links': links})
+    assert ana.get(url).json == response.json
     assert bea.get(url).json['username'] == 'Ana-2'
     assert (ana.ask_for_token('ana').status_code, ana.ask_for_token('ana-2').status_code) == (401, 200)
 
 
 @pytest.mark.parametrize('changes', [{}, {'username': 'bea'}, {'email': 'x@y.example'}, {'about_me': 'Hello'}])
-def test_what_a_change_leaves_out_stays(login, change, changes):
+def test_omitted_fields_keep_their_values(login, change, changes):
     ana = login('ana')
     change(ana, {'about_me': 'First'})
     before = ana.get(f'/api/users/{ana.id}').json
-    answer = change(ana, changes)
-    assert answer.status_code == 200
+    response = change(ana, changes)
+    assert response.status_code == 200
     for member in ('username', 'email', 'about_me'):
-        assert answer.json[member] == changes.get(member, before[member])
+        assert response.json[member] == changes.get(member, before[member])
 
 
 def test_about_me_null_clears_it(login, change):
@@ -522,54 +527,54 @@ def test_about_me_null_clears_it(login, change):
 @pytest.mark.parametrize('field', ['username', 'email'])
 def test_username_and_email_cannot_be_cleared(login, app, change, field):
     ana = login('ana')
-    before = dump(app)
+    before = dump_rows(app)
     assert refused_for(change(ana, {field: None}), field)
-    assert dump(app) == before
+    assert dump_rows(app) == before
 
 
-def test_what_one_read_can_be_sent_back(login, app, change):
+def test_own_representation_can_be_sent_back(login, app, change):
     ana = login('ana')
     own = ana.get(f'/api/users/{ana.id}').json
-    before = dump(app)
-    answer = change(ana, own)
-    assert (answer.status_code, answer.json) == (200, own)
-    assert dump(app) == before
+    before = dump_rows(app)
+    response = change(ana, own)
+    assert (response.status_code, response.json) == (200, own)
+    assert dump_rows(app) == before
 
 
-def test_ones_own_name_may_change_its_case(login, change):
+def test_own_username_may_change_case(login, change):
     ana = login('ana')
-    answer = change(ana, {'username': 'ANA', 'email': 'ANA@example.com'})
-    assert (answer.status_code, answer.json['username'], answer.json['email']) == (200, 'ANA', 'ANA@example.com')
+    response = change(ana, {'username': 'ANA', 'email': 'ANA@example.com'})
+    assert (response.status_code, response.json['username'], response.json['email']) == (200, 'ANA', 'ANA@example.com')
 
 
-def test_what_cannot_be_changed_is_ignored(login, app, change):
+def test_read_only_fields_are_ignored(login, app, change):
     ana = login('ana')
     own = ana.get(f'/api/users/{ana.id}').json
-    before = dump(app)
+    before = dump_rows(app)
     counts = {'post_count': 7, 'follower_count': -1, 'following_count': 'x'}
     others = {'id': 99, 'last_seen': None, '_links': {}, 'created_at': 1, 'password_hash': 'x', 'unknown': [{}]}
-    answer = change(ana, counts | others)
-    assert (answer.status_code, answer.json) == (200, own)
-    assert dump(app) == before
+    response = change(ana, counts | others)
+    assert (response.status_code, response.json) == (200, own)
+    assert dump_rows(app) == before
 
 
 @pytest.mark.parametrize('password', ['another fine password', 'short', '', None, 5, []])
-def test_a_password_in_a_change_is_ignored(login, app, change, password):
+def test_password_in_an_update_is_ignored(login, app, change, password):
     ana = login('ana')
-    before = dump(app)
+    before = dump_rows(app)
     assert change(ana, {'password': password}).status_code == 200
-    assert dump(app) == before
+    assert dump_rows(app) == before
     assert ana.ask_for_token('ana').status_code == 200
 
 
-def test_the_account_of_someone_else_is_not_changed(login, app, make_user, change):
+def test_other_accounts_cannot_be_changed(login, app, make_user, change):
     ana = login('ana')
     bea = make_user('bea')
-    before = dump(app)
+    before = dump_rows(app)
     for id in (bea['id'], 0, 999999, 10**30):
-        answer = change(ana, {'about_me': 'x'}, id)
-        assert (answer.status_code, answer.json) == (403, FORBIDDEN), id
-    assert dump(app) == before
+        response = change(ana, {'about_me': 'x'}, id)
+        assert (response.status_code, response.json) == (403, FORBIDDEN), id
+    assert dump_rows(app) == before
 
 
 # The order of checks
@@ -578,7 +583,7 @@ def test_the_account_of_someone_else_is_not_changed(login, app, make_user, chang
 @pytest.mark.parametrize(
     ('method', 'mimetype'), [('PUT', 'application/json'), ('PATCH', 'application/merge-patch+json')]
 )
-def test_the_order_of_checks(login, anonymous, make_user, method, mimetype):
+def test_order_of_checks(login, anonymous, make_user, method, mimetype):
     ana = login('ana')
     bea = make_user('bea')
     own, others = f'/api/users/{ana.id}', bea['_links']['self']
@@ -586,8 +591,8 @@ def test_the_order_of_checks(login, anonymous, make_user, method, mimetype):
     everything_wrong = {'content_type': 'text/plain', 'data': b'{'}
 
     def send(client, url, **request):
-        answer = client.open(url, method=method, **request)
-        return answer.status_code, answer.json.get('message')
+        response = client.open(url, method=method, **request)
+        return response.status_code, response.json.get('message')
 
     assert send(anonymous, '/api/nothing', **everything_wrong) == (404, None)
     assert send(anonymous, f'{others}/', **everything_wrong) == (404, None)
@@ -608,14 +613,14 @@ def test_the_order_of_checks(login, anonymous, make_user, method, mimetype):
 
 
 @pytest.mark.parametrize('path', ['', '/followers', '/following'])
-def test_credentials_are_asked_for_before_existence_and_existence_before_the_query(login, anonymous, path):
+def test_credentials_are_checked_before_existence(login, anonymous, path):
     ana = login('ana')
     url = f'/api/users/999999{path}?after=never-given-out'
     assert anonymous.get(url).status_code == 401
     assert ana.get(url).status_code == 404
 
 
-def test_the_order_of_checks_in_a_registration(anonymous, make_user):
+def test_order_of_checks_in_a_registration(anonymous, make_user):
     make_user('ana')
 
     def send(data, content_type='application/json', url='/api/users'):
@@ -631,6 +636,6 @@ def test_the_order_of_checks_in_a_registration(anonymous, make_user):
     assert send(taken % '').json == USERNAME_TAKEN
 
 
-def test_credentials_do_not_matter_to_a_registration(anonymous):
+def test_credentials_do_not_affect_a_registration(anonymous):
     headers = basic('nobody', 'nothing at all')
     assert anonymous.post('/api/users', json=registration(), headers=headers).status_code == 201

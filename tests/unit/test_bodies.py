@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.edge.bodies import CUT_OFF, DRAIN_LIMIT, read_ahead
+from api.http.request_body import DRAIN_LIMIT, TRUNCATED, buffer_body
 
 CHUNK = 64 * 1024
 
@@ -13,8 +13,8 @@ CHUNK = 64 * 1024
 def read(body: bytes, most: int) -> tuple[bytes, bool]:
     """Return what is kept of a body, and whether the rest was left unread."""
     environ: Any = {'CONTENT_LENGTH': str(len(body)), 'wsgi.input': BytesIO(body)}
-    read_ahead(environ, most)
-    return environ['wsgi.input'].read(), environ[CUT_OFF]
+    buffer_body(environ, most)
+    return environ['wsgi.input'].read(), environ[TRUNCATED]
 
 
 @pytest.mark.parametrize('most', [0, 10, CHUNK - 1, CHUNK, CHUNK + 10, 2 * CHUNK + 10])
@@ -41,8 +41,8 @@ class ShortFirstRead(BytesIO):
 def test_reading_stops_at_the_drain_limit(stream_type: type[BytesIO], length: int, cut_off: bool) -> None:
     stream = stream_type(bytes(length))
     environ: Any = {'CONTENT_LENGTH': str(length), 'wsgi.input': stream}
-    read_ahead(environ, 10)
-    assert environ[CUT_OFF] is cut_off
+    buffer_body(environ, 10)
+    assert environ[TRUNCATED] is cut_off
     assert stream.tell() <= DRAIN_LIMIT + CHUNK - 1
     if stream_type is BytesIO:
         assert stream.tell() == min(length, DRAIN_LIMIT)
@@ -50,5 +50,5 @@ def test_reading_stops_at_the_drain_limit(stream_type: type[BytesIO], length: in
 
 def test_a_request_without_a_body_is_not_read() -> None:
     environ: Any = {'wsgi.input': None}
-    read_ahead(environ, 10)
+    buffer_body(environ, 10)
     assert environ == {'wsgi.input': None}

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api.edge.conditional import MOST_ATTEMPTS, SERIALIZATION_FAILURE, conditional
+from api.http.conditional import MAX_ATTEMPTS, SERIALIZATION_FAILURE, conditional
 
 
 class DriverError(Exception):
@@ -11,8 +11,8 @@ class DriverError(Exception):
         self.sqlstate = sqlstate
 
 
-@pytest.mark.parametrize(('sqlstate', 'attempts'), [(SERIALIZATION_FAILURE, MOST_ATTEMPTS), ('57P01', 1)])
-def test_a_write_that_others_were_quicker_than_begins_anew_and_no_other_does(
+@pytest.mark.parametrize(('sqlstate', 'attempts'), [(SERIALIZATION_FAILURE, MAX_ATTEMPTS), ('57P01', 1)])
+def test_only_serialization_failures_are_retried(
     app: Any, monkeypatch: pytest.MonkeyPatch, sqlstate: str, attempts: int
 ) -> None:
     tried = []
@@ -22,13 +22,13 @@ def test_a_write_that_others_were_quicker_than_begins_anew_and_no_other_does(
         tried.append(1)
         raise OperationalError('UPDATE', {}, DriverError(sqlstate))
 
-    monkeypatch.setattr('api.edge.conditional.demand_match', lambda: None)
+    monkeypatch.setattr('api.http.conditional.check_precondition', lambda: None)
     with app.test_request_context(headers={'If-Match': '"any"'}), pytest.raises(OperationalError):
         view()
     assert len(tried) == attempts
 
 
-def test_after_the_failure_the_second_attempt_may_succeed(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_attempt_may_succeed(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [OperationalError('UPDATE', {}, DriverError(SERIALIZATION_FAILURE)), None]
 
     @conditional
@@ -37,6 +37,6 @@ def test_after_the_failure_the_second_attempt_may_succeed(app: Any, monkeypatch:
             raise error
         return 'done'
 
-    monkeypatch.setattr('api.edge.conditional.demand_match', lambda: None)
+    monkeypatch.setattr('api.http.conditional.check_precondition', lambda: None)
     with app.test_request_context(headers={'If-Match': '"any"'}):
         assert view() == 'done'

@@ -11,15 +11,15 @@ from flask import Flask
 from sqlalchemy import select, text, update
 
 from api.actions import likes, users
+from api.actions.account_deletion import lock_rows
 from api.actions.follows import lock_both
-from api.actions.leaving import lock
-from api.actions.links import VERIFICATION, sign_link
-from api.actions.posts import delete_post, lock_post, write_post
+from api.actions.posts import create_post, delete_post, lock_post
 from api.actions.rows import lock_user
-from api.actions.tokens import revoke_tokens_of
-from api.actions.users import lock_email, request_verification, verify_email
-from api.extensions import db
+from api.actions.tokens import revoke_user_tokens
+from api.actions.users import lock_and_get_email, request_verification, verify_email
+from api.db.session import db
 from api.models import Post, User
+from api.security.mail_tokens import EMAIL_VERIFICATION, sign_mail_token
 
 # SQLite locks no rows: there is one writer at a time.
 pytestmark = pytest.mark.parametrize('database_url', ['postgresql'], indirect=True)
@@ -49,10 +49,10 @@ def unlocked(app: Flask) -> FindUnlocked:
         (lambda ana, ben: lock_both(ben, ana), 2),
         (lambda ana, ben: lock_user(ana), 1),
         (lambda ana, ben: lock_user(ana, 0), 1),
-        (lambda ana, ben: lock_email(ana), 1),
+        (lambda ana, ben: lock_and_get_email(ana), 1),
         (lambda ana, ben: request_verification(actor=ana), 1),
-        (lambda ana, ben: revoke_tokens_of(ana), 1),
-        (lambda ana, ben: lock(User, [ana, ben]), 2),
+        (lambda ana, ben: revoke_user_tokens(ana), 1),
+        (lambda ana, ben: lock_rows(User, [ana, ben]), 2),
     ],
 )
 def test_an_action_locks_only_the_users_it_is_about(
@@ -69,8 +69,8 @@ def test_an_action_locks_only_the_users_it_is_about(
     ('action', 'locked'),
     [
         (lambda ids: lock_post(ids[1]), [1]),
-        (lambda ids: likes.lock(ids[1]), [1]),
-        (lambda ids: lock(Post, ids[1:]), [1, 2]),
+        (lambda ids: likes.lock_post(ids[1]), [1]),
+        (lambda ids: lock_rows(Post, ids[1:]), [1, 2]),
     ],
 )
 def test_an_action_locks_only_the_posts_it_is_about(
@@ -78,7 +78,7 @@ def test_an_action_locks_only_the_posts_it_is_about(
 ) -> None:
     ana = login('ana').id
     with app.app_context():
-        ids = [write_post(actor=ana, text=text)['id'] for text in ('one', 'two', 'three')]
+        ids = [create_post(actor=ana, text=text)['id'] for text in ('one', 'two', 'three')]
         db.session.commit()
         action(ids)
         assert unlocked(Post) == set(ids) - {ids[place] for place in locked}
@@ -90,8 +90,8 @@ def test_a_reply_is_locked_with_its_parent_before_it_is_deleted(
 ) -> None:
     ana = login('ana').id
     with app.app_context():
-        parent, other = (write_post(actor=ana, text=text)['id'] for text in ('parent', 'other'))
-        reply = write_post(actor=ana, text='reply', reply_to_id=parent)['id']
+        parent, other = (create_post(actor=ana, text=text)['id'] for text in ('parent', 'other'))
+        reply = create_post(actor=ana, text='reply', reply_to_id=parent)['id']
         db.session.commit()
         found = []
 
@@ -116,9 +116,9 @@ def test_an_address_cannot_change_while_it_is_verified(
             found.extend([unlocked(), unlocked(reference=True)])
             super().check(state)
 
-    monkeypatch.setattr(users, 'Link', LookFirst)
+    monkeypatch.setattr(users, 'MailToken', LookFirst)
     with app.app_context():
-        verify_email(token=sign_link(VERIFICATION, ana, 'ana@example.com'))
+        verify_email(token=sign_mail_token(EMAIL_VERIFICATION, ana, 'ana@example.com'))
     assert found == [{ben}, {ana, ben}]
 
 
@@ -157,7 +157,7 @@ def act_while_locked(app: Flask, locked: Callable[[], Any], action: Callable[[],
         acting.result()
 
 
-@pytest.mark.parametrize('action', [lock_both, lambda *ids: lock(User, ids)])
+@pytest.mark.parametrize('action', [lock_both, lambda *ids: lock_rows(User, ids)])
 def test_users_are_locked_in_the_order_of_their_ids(
     app: Flask, login: Any, unlocked: FindUnlocked, action: Callable[[int, int], Any]
 ) -> None:
@@ -172,8 +172,8 @@ def test_users_are_locked_in_the_order_of_their_ids(
 def test_a_parent_is_locked_before_its_reply(app: Flask, login: Any, unlocked: FindUnlocked) -> None:
     ana = login('ana').id
     with app.app_context():
-        parent = write_post(actor=ana, text='parent')['id']
-        reply = write_post(actor=ana, text='reply', reply_to_id=parent)['id']
+        parent = create_post(actor=ana, text='parent')['id']
+        reply = create_post(actor=ana, text='reply', reply_to_id=parent)['id']
         change_row(Post, parent, text='changed')
     with act_while_locked(app, lambda: lock_post(parent), lambda: delete_post(id=reply)):
         assert unlocked(Post) == {reply}

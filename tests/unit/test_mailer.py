@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from api.mailer import Mailer
-from tests.servers import free_port
-from tests.smtp import DROP, HANG, Certificates, MailServer, make_certificates
-from tests.sockets import Tracer
+from api.jobs.mailer import Mailer
+from support.servers import free_port
+from tests.support.smtp import DROP, HANG, Certificates, MailServer, make_certificates
+from tests.support.sockets import Tracer
 
 SETTINGS = {'server': '127.0.0.1', 'security': 'none', 'username': '', 'password': '', 'sender': 'blog@example.com'}
 LOGIN = ('susan', 'unlikely7secret')
@@ -59,7 +59,7 @@ def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv('SSL_CERT_FILE', str(certificates.authority))
 
 
-def test_a_mail_says_what_it_should(server: MailServer, mailer: Mailer) -> None:
+def test_mail_has_its_headers_and_parts(server: MailServer, mailer: Mailer) -> None:
     mailer.send(*HELLO)
     (mail,) = server.mails
     assert (mail.sender, mail.recipients) == ('blog@example.com', ['ana@example.com'])
@@ -73,13 +73,13 @@ def test_a_mail_says_what_it_should(server: MailServer, mailer: Mailer) -> None:
     assert (mail.part('plain'), mail.part('html')) == HELLO[2:]
 
 
-def test_each_mail_has_an_id_of_its_own(server: MailServer, mailer: Mailer) -> None:
+def test_each_mail_has_its_own_id(server: MailServer, mailer: Mailer) -> None:
     mailer.send(*HELLO)
     mailer.send(*HELLO)
     assert len({mail.message['Message-ID'] for mail in server.mails}) == 2
 
 
-def test_text_that_is_not_ascii_arrives_as_it_is(server: MailServer, mailer: Mailer) -> None:
+def test_non_ascii_text_arrives_unchanged(server: MailServer, mailer: Mailer) -> None:
     subject, text, html = 'Grüße, 你好 🎉', 'Žluťoučký kůň\n.\n..\n' + '长' * 2_000 + '\n', '<p>Ελλάδα 🎉</p>\n'
     mailer.send('ana@example.com', subject, text, html)
     (mail,) = server.mails
@@ -88,7 +88,7 @@ def test_text_that_is_not_ascii_arrives_as_it_is(server: MailServer, mailer: Mai
 
 
 @pytest.mark.parametrize('local', ['a' * 108, "!#$%&'*+/=^_`{|}~-", '1.2.3', 'a+b=c', "o'hara", 'bcc--x'])
-def test_an_unusual_address_is_not_changed(server: MailServer, mailer: Mailer, local: str) -> None:
+def test_unusual_address_is_not_changed(server: MailServer, mailer: Mailer, local: str) -> None:
     address = f'{local}@example.com'
     mailer.send(address, *HELLO[1:])
     (mail,) = server.mails
@@ -96,7 +96,7 @@ def test_an_unusual_address_is_not_changed(server: MailServer, mailer: Mailer, l
 
 
 @pytest.mark.parametrize('address', ['=?utf-8?q?susan?=@example.com', '=?utf-8?q?a=40evil.example=2Cb?=@example.com'])
-def test_an_address_that_looks_encoded_is_not_decoded(server: MailServer, mailer: Mailer, address: str) -> None:
+def test_encoded_looking_address_is_not_decoded(server: MailServer, mailer: Mailer, address: str) -> None:
     """The decoded one is somebody else's. Not to send at all would be right, too."""
     with suppress(ValueError):
         mailer.send(address, *HELLO[1:])
@@ -105,7 +105,7 @@ def test_an_address_that_looks_encoded_is_not_decoded(server: MailServer, mailer
 
 @pytest.mark.parametrize('end', ['\r\n', '\n', '\r', '\r\n\r\n'])
 @pytest.mark.parametrize('place', [0, 1])
-def test_a_header_cannot_be_slipped_in(server: MailServer, mailer: Mailer, place: int, end: str) -> None:
+def test_headers_cannot_be_injected(server: MailServer, mailer: Mailer, place: int, end: str) -> None:
     mail = list(HELLO)
     mail[place] += f'{end}Bcc: mallory@example.com'
     with pytest.raises(ValueError):
@@ -114,7 +114,7 @@ def test_a_header_cannot_be_slipped_in(server: MailServer, mailer: Mailer, place
     assert b'mallory' not in server.heard
 
 
-def test_a_connection_is_kept_until_it_is_closed(server: MailServer, mailer: Mailer) -> None:
+def test_connection_is_kept_until_closed(server: MailServer, mailer: Mailer) -> None:
     for _ in range(3):
         mailer.send(*HELLO)
     assert (len(server.mails), server.connections) == (3, 1)
@@ -125,13 +125,11 @@ def test_a_connection_is_kept_until_it_is_closed(server: MailServer, mailer: Mai
 
 
 @pytest.mark.parametrize(
-    ('command', 'answer'), [('MAIL', '451 x'), ('RCPT', '550 x'), ('DATA', '452 x'), ('DATA', DROP)]
+    ('command', 'response'), [('MAIL', '451 x'), ('RCPT', '550 x'), ('DATA', '452 x'), ('DATA', DROP)]
 )
-def test_after_a_failure_there_is_a_new_connection(
-    server: MailServer, mailer: Mailer, command: str, answer: str
-) -> None:
+def test_failure_opens_a_new_connection(server: MailServer, mailer: Mailer, command: str, response: str) -> None:
     mailer.send(*HELLO)
-    server.answers = {command: answer}
+    server.answers = {command: response}
     with pytest.raises(smtplib.SMTPException):
         mailer.send(*HELLO)
     server.answers = {}
@@ -140,17 +138,17 @@ def test_after_a_failure_there_is_a_new_connection(
 
 
 @pytest.mark.parametrize('command', ['CONNECT', 'MAIL', 'RCPT', 'DATA'])
-def test_who_does_not_answer_is_not_waited_for(
+def test_silent_server_times_out(
     server: MailServer, mailer: Mailer, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr('api.mailer.SECONDS_FOR_AN_ANSWER', 0.2)
+    monkeypatch.setattr('api.jobs.mailer.SMTP_TIMEOUT', 0.2)
     server.answers = {command: HANG}
     with Tracer(monkeypatch).trace() as trace, pytest.raises((TimeoutError, smtplib.SMTPServerDisconnected)):
         mailer.send(*HELLO)
     assert trace.waits == [0.2]
 
 
-def test_a_stopped_server_is_an_error_until_it_is_back(server: MailServer, mailer: Mailer) -> None:
+def test_stopped_server_is_an_error_until_it_is_back(server: MailServer, mailer: Mailer) -> None:
     mailer.send(*HELLO)
     server.stop()
     with pytest.raises((OSError, smtplib.SMTPException)):
@@ -163,7 +161,7 @@ def test_a_stopped_server_is_an_error_until_it_is_back(server: MailServer, maile
 
 
 @pytest.mark.parametrize(('security', 'tls_at_once'), MODES)
-def test_a_certificate_that_is_trusted(
+def test_trusted_certificate(
     certificates: Certificates, trusted: None, make_mailer: Any, security: str, tls_at_once: bool
 ) -> None:
     with MailServer(certificates.here, tls_at_once=tls_at_once, login=LOGIN) as server:
@@ -180,16 +178,14 @@ def assert_nothing_was_told(server: MailServer, error: type[Exception], mailer: 
 
 
 @pytest.mark.parametrize(('security', 'tls_at_once'), MODES)
-def test_a_certificate_that_is_not_trusted(
-    certificates: Certificates, make_mailer: Any, security: str, tls_at_once: bool
-) -> None:
+def test_untrusted_certificate(certificates: Certificates, make_mailer: Any, security: str, tls_at_once: bool) -> None:
     with MailServer(certificates.here, tls_at_once=tls_at_once, login=LOGIN) as server:
         mailer = make_mailer(server, security=security, **WITH_LOGIN)
         assert_nothing_was_told(server, ssl.SSLCertVerificationError, mailer)
 
 
 @pytest.mark.parametrize(('security', 'tls_at_once'), MODES)
-def test_a_trusted_certificate_of_another_server(
+def test_certificate_of_another_server(
     certificates: Certificates, trusted: None, make_mailer: Any, security: str, tls_at_once: bool
 ) -> None:
     with MailServer(certificates.elsewhere, tls_at_once=tls_at_once, login=LOGIN) as server:
@@ -200,18 +196,18 @@ def test_a_trusted_certificate_of_another_server(
 @pytest.mark.parametrize(
     ('security', 'error'), [('starttls', smtplib.SMTPNotSupportedError), ('tls', (OSError, ssl.SSLError))]
 )
-def test_a_server_without_tls_is_told_nothing(server: MailServer, make_mailer: Any, security: str, error: Any) -> None:
+def test_server_without_tls_is_told_nothing(server: MailServer, make_mailer: Any, security: str, error: Any) -> None:
     assert_nothing_was_told(server, error, make_mailer(server, security=security, **WITH_LOGIN))
 
 
-def test_a_login_that_is_refused(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
+def test_rejected_login(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
     with MailServer(certificates.here, login=LOGIN) as server:
         with pytest.raises(smtplib.SMTPAuthenticationError):
             make_mailer(server, security='starttls', username='susan', password='wrong').send(*HELLO)
         assert server.mails == []
 
 
-def test_a_password_that_is_not_ascii(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
+def test_non_ascii_password(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
     """It works, or it is an error; but the connection does not stay open."""
     with MailServer(certificates.here, login=('susan', 'unwahrscheinlich7ß')) as server:
         mailer = make_mailer(server, security='starttls', username='susan', password='unwahrscheinlich7ß')
@@ -219,7 +215,7 @@ def test_a_password_that_is_not_ascii(certificates: Certificates, trusted: None,
             mailer.send(*HELLO)
 
 
-def test_without_a_server_mail_goes_to_the_console(capsys: pytest.CaptureFixture[str], make_mailer: Any) -> None:
+def test_without_server_mail_goes_to_the_console(capsys: pytest.CaptureFixture[str], make_mailer: Any) -> None:
     mailer = Mailer()
     mailer.configure(**SETTINGS | {'server': '', 'port': free_port()})
     mailer.send(*HELLO)

@@ -10,13 +10,14 @@ from flask import Flask
 from sqlalchemy import QueuePool, bindparam, create_engine, insert, select, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
-from api.database import current_reads, prepare_engine, reader_of
-from api.edge.transaction import reading
-from api.extensions import db
+from api.db.engine import autocommit_engine, configure_engine
+from api.db.read_connection import current_read_connection
+from api.db.session import db
+from api.db.statement import Statement, execute
+from api.http.unit_of_work import read_only
 from api.models import User
-from api.queries.statement import Statement, execute
 from api.queries.users import get_user
-from tests.routes.rows import add_users
+from tests.support.rows import add_users
 
 LATE = datetime(2021, 6, 20, 15, 4, 27, tzinfo=UTC)
 
@@ -28,14 +29,14 @@ def checked_out(app: Flask) -> Callable[[], int]:
         return cast(QueuePool, db.engine.pool).checkedout
 
 
-def test_rows_are_those_of_sqlalchemy(app: Flask) -> None:
+def test_rows_equal_those_of_sqlalchemy(app: Flask) -> None:
     ids = add_users(app, 3)
     users = User.__table__
     query = select(*users.columns, (users.c.id == ids[0]).label('first')).where(
         users.c.id.in_(ids), users.c.created_at < bindparam('late'), users.c.id != bindparam('id')
     )
     fixed = query.where(users.c.username != 'nobody').order_by(users.c.id)
-    with app.app_context(), reader_of(db.engine).connect() as connection:
+    with app.app_context(), autocommit_engine(db.engine).connect() as connection:
         arguments: dict[str, Any] = {'late': datetime(2100, 1, 1, tzinfo=UTC), 'id': ids[1]}
         expected = connection.execute(fixed, arguments).all()
         found = Statement(fixed, connection.dialect).rows(connection, arguments)
@@ -43,15 +44,15 @@ def test_rows_are_those_of_sqlalchemy(app: Flask) -> None:
     assert [row.first for row in found] == [True, False]
 
 
-def test_what_has_no_name_gets_one(app: Flask) -> None:
-    with app.app_context(), reader_of(db.engine).connect() as connection:
+def test_unnamed_columns_get_a_name(app: Flask) -> None:
+    with app.app_context(), autocommit_engine(db.engine).connect() as connection:
         ((number, text),) = Statement(select(db.literal(7), db.literal('x')), connection.dialect).rows(connection, {})
     assert (number, text) == (7, 'x')
 
 
-def test_after_a_failure_the_connection_reads_on(app: Flask, checked_out: Callable[[], int]) -> None:
-    with app.app_context(), reader_of(db.engine).connect() as connection, reading():
-        for source in (connection, current_reads.get()):
+def test_connection_is_usable_after_an_error(app: Flask, checked_out: Callable[[], int]) -> None:
+    with app.app_context(), autocommit_engine(db.engine).connect() as connection, read_only():
+        for source in (connection, current_read_connection.get()):
             for _ in range(2):
                 with pytest.raises(DBAPIError):
                     execute(source, 'SELECT nothing FROM nowhere', [])
@@ -60,9 +61,9 @@ def test_after_a_failure_the_connection_reads_on(app: Flask, checked_out: Callab
     assert checked_out() == 0
 
 
-def test_who_reads_goes_on_when_the_connection_was_lost(app: Flask, checked_out: Callable[[], int]) -> None:
-    with app.app_context(), reading():
-        reads = current_reads.get()
+def test_reads_reconnect_after_a_lost_connection(app: Flask, checked_out: Callable[[], int]) -> None:
+    with app.app_context(), read_only():
+        reads = current_read_connection.get()
         assert reads
         if reads.dialect.name == 'sqlite':
             pytest.skip('which is no server')
@@ -77,17 +78,17 @@ def test_who_reads_goes_on_when_the_connection_was_lost(app: Flask, checked_out:
     assert checked_out() == 0
 
 
-def test_what_is_no_database_is_not_taken_for_one_that_is_away(tmp_path: Path) -> None:
+def test_programming_errors_are_not_outages(tmp_path: Path) -> None:
     file = tmp_path / 'text.sqlite'
     file.write_text('There is no database in this file. ' * 100)
     engine = create_engine(f'sqlite:///{file}')
-    prepare_engine(engine)
-    with reading(engine), pytest.raises(DatabaseError) as error:
+    configure_engine(engine)
+    with read_only(engine), pytest.raises(DatabaseError) as error:
         get_user(1).first()
     assert not isinstance(error.value, OperationalError)
 
 
-def test_a_transaction_reads_what_it_wrote(app: Flask) -> None:
+def test_transaction_reads_its_own_writes(app: Flask) -> None:
     with app.app_context():
         values = {'username': 'new', 'email': 'new@example.com', 'password_hash': '', 'created_at': LATE}
         db.session.execute(insert(User).values(values))
@@ -97,7 +98,7 @@ def test_a_transaction_reads_what_it_wrote(app: Flask) -> None:
         db.session.rollback()
 
 
-def test_a_moment_that_somebody_wrote_by_hand_is_one(app: Flask, make_user) -> None:
+def test_handwritten_timestamp_is_parsed(app: Flask, make_user) -> None:
     make_user('ana')
     with app.app_context():
         db.session.execute(text("UPDATE users SET last_seen = '2000-01-01'"))

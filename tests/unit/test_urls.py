@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.routing import Map
 
-from api.edge.urls import IdConverter
+from api.http.url_converters import IdConverter
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import joinedload, with_expression
 
+from benchmarks.peers.cursors import encode_cursor
 from benchmarks.peers.fastapi_async import schemas
 from benchmarks.peers.fastapi_async.database import Session
 from benchmarks.peers.fastapi_async.models import Follow, Like, Post, Token, Total, User
-from benchmarks.peers.positions import sealed
 
 DEEP = 1000
 SEEN_AT_MOST_EVERY = timedelta(minutes=1)
@@ -51,8 +51,8 @@ def user_page(
     """A page by its number. Far behind, links have a position, too, which this peer does not need."""
     pages = -(-total // per_page)
     deep = (page - 1) * per_page >= DEEP
-    behind = f'&after={sealed(path, positions[-1])}' if deep else ''
-    ahead = f'&before={sealed(path, positions[0])}' if deep else ''
+    behind = f'&after={encode_cursor(path, positions[-1])}' if deep else ''
+    ahead = f'&before={encode_cursor(path, positions[0])}' if deep else ''
     links = schemas.Links(
         self=f'{path}?page={page}&per_page={per_page}',
         next=f'{path}?page={page + 1}&per_page={per_page}{behind}' if page < pages else None,
@@ -106,8 +106,8 @@ async def feed(request: Request, session: Session, caller: CurrentUser, per_page
     base = f'{path}?per_page={per_page}'
     links = schemas.Links(
         self=base,
-        next=f'{base}&after={sealed(path, posts[-1].id)}' if len(found) > per_page else None,
-        prev=f'{base}&before={sealed(path, posts[0].id if posts else 0)}',
+        next=f'{base}&after={encode_cursor(path, posts[-1].id)}' if len(found) > per_page else None,
+        prev=f'{base}&before={encode_cursor(path, posts[0].id if posts else 0)}',
     )
     return schemas.PostTimeline(items=posts, _meta=schemas.TimelineMeta(per_page=per_page), _links=links)
 

@@ -78,7 +78,7 @@ class Token(Base):
 
 
 class Total(Base):
-    __tablename__ = 'totals'
+    __tablename__ = 'table_counts'
 
-    name: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[int]
+    table_name: Mapped[str] = mapped_column(primary_key=True)
+    row_count: Mapped[int]

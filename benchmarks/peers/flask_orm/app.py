@@ -11,6 +11,7 @@ from flask_httpauth import HTTPTokenAuth
 from sqlalchemy import event, exists, or_, select
 from sqlalchemy.orm import joinedload, undefer_group, with_expression
 
+from benchmarks.peers.cursors import encode_cursor
 from benchmarks.peers.flask_orm.models import Follow, Like, Post, Token, User, db
 from benchmarks.peers.flask_orm.schemas import (
     PageRequestSchema,
@@ -20,7 +21,6 @@ from benchmarks.peers.flask_orm.schemas import (
     UserSchema,
     ma,
 )
-from benchmarks.peers.positions import sealed
 
 DEEP = 1000
 
@@ -66,8 +66,8 @@ def paginated(query: Any, page: int, per_page: int, entity: Any = lambda row: ro
     """A page by its number. Far behind, links have a position, too, which this peer does not need."""
     found = db.paginate(query, page=page, per_page=per_page)
     deep = (page - 1) * per_page >= DEEP
-    behind = f'&after={sealed(request.path, found.items[-1].id)}' if deep and found.has_next else ''
-    ahead = f'&before={sealed(request.path, found.items[0].id)}' if deep else ''
+    behind = f'&after={encode_cursor(request.path, found.items[-1].id)}' if deep and found.has_next else ''
+    ahead = f'&before={encode_cursor(request.path, found.items[0].id)}' if deep else ''
     base = f'{request.path}?page='
     return {
         'items': [entity(row) for row in found.items],
@@ -124,8 +124,8 @@ def feed(asked: dict[str, Any]) -> dict[str, Any]:
         'meta': {'per_page': per_page},
         'links': {
             'self': base,
-            'next': f'{base}&after={sealed(request.path, posts[-1].id)}' if len(found) > per_page else None,
-            'prev': f'{base}&before={sealed(request.path, posts[0].id if posts else 0)}',
+            'next': f'{base}&after={encode_cursor(request.path, posts[-1].id)}' if len(found) > per_page else None,
+            'prev': f'{base}&before={encode_cursor(request.path, posts[0].id if posts else 0)}',
         },
     }
 

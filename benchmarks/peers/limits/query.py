@@ -31,7 +31,7 @@ ONE = f"""
     WHERE EXISTS ({CALLER})
 """
 PAGE = f"""
-    WITH total AS MATERIALIZED (SELECT value AS items FROM totals WHERE name = 'users')
+    WITH total AS MATERIALIZED (SELECT row_count AS items FROM table_counts WHERE table_name = 'users')
     SELECT row_to_json(page)::text FROM (SELECT
         (SELECT array_to_json(array_agg(row_to_json(member))) FROM (
             SELECT {MEMBERS} FROM users ORDER BY id LIMIT %(per_page)s

@@ -1,0 +1,52 @@
+"""Answers that are kept, in the transaction that they tell of."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from api.clock import utcnow
+from api.db.session import db
+from api.errors import ApiError
+from api.models import IdempotencyRecord
+from api.problems import REQUEST_IN_PROGRESS
+
+RETENTION = timedelta(hours=24)
+PURGE_BATCH_SIZE = 1000
+RETRY_AFTER = 1
+
+
+def find_idempotency_record(digest: bytes) -> Any:
+    """The fingerprint and the sealed answer, or None; 409 while the request that will be kept is under way.
+
+    On SQLite, where one writes at a time, that one is waited for.
+    """
+    if db.engine.dialect.name == 'postgresql':
+        lock_key = int.from_bytes(digest[:8], 'big', signed=True)
+        if not db.session.scalar(select(func.pg_try_advisory_xact_lock(lock_key))):
+            raise ApiError(REQUEST_IN_PROGRESS, headers={'Retry-After': str(RETRY_AFTER)})
+    conditions = (IdempotencyRecord.digest == digest, IdempotencyRecord.created_at > utcnow() - RETENTION)
+    return db.session.execute(
+        select(IdempotencyRecord.fingerprint, IdempotencyRecord.encrypted_response).where(*conditions)
+    ).one_or_none()
+
+
+def save_idempotency_record(
+    *, user_id: int | None, digest: bytes, fingerprint: bytes, encrypted_response: bytes
+) -> None:
+    db.session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.digest == digest))
+    values = {
+        'digest': digest,
+        'fingerprint': fingerprint,
+        'encrypted_response': encrypted_response,
+        'created_at': utcnow(),
+    }
+    db.session.execute(insert(IdempotencyRecord).values(user_id=user_id, **values))
+
+
+def purge_idempotency_records() -> int:
+    """Deletes answers whose time is up, not more than a batch of them, and returns how many they were."""
+    expired = (
+        select(IdempotencyRecord.id).where(IdempotencyRecord.created_at <= utcnow() - RETENTION).limit(PURGE_BATCH_SIZE)
+    )
+    return db.session.connection().execute(delete(IdempotencyRecord).where(IdempotencyRecord.id.in_(expired))).rowcount

@@ -1,1 +1,0 @@
-"""The contract with clients: what changed in it, and whether that breaks them."""

@@ -1,0 +1,39 @@
+"""Column types."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+)
+from sqlalchemy.types import TypeDecorator
+
+# SQLite counts 64 bits in every integer, but only an INTEGER primary key counts up by itself.
+BigId = BigInteger().with_variant(Integer, 'sqlite')
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment: aware in Python, `timestamptz` on PostgreSQL, UTC without offset on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    # PostgreSQL takes moments as they are, and its sessions, which are set to UTC, give them so.
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        return super().bind_processor(dialect) if dialect.name == 'sqlite' else None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None] | None:
+        return parse_utc if dialect.name == 'sqlite' else None
+
+
+def parse_utc(value: str | None) -> datetime | None:
+    """What SQLite keeps as text."""
+    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)

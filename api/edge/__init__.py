@@ -1,1 +1,0 @@
-"""How every route speaks HTTP: one mechanism a file."""

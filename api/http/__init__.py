@@ -1,0 +1,1 @@
+"""The web layer: how every route speaks HTTP, one mechanism per module."""

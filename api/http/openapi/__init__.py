@@ -1,0 +1,1 @@
+"""The OpenAPI document: its completion, its components and its digest."""

@@ -1,0 +1,1 @@
+"""Rate limits and the store that counts requests."""

@@ -1,0 +1,1 @@
+"""Background jobs: handlers and mail."""

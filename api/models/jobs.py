@@ -1,0 +1,27 @@
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from api.db.base import Base
+
+
+class Job(Base):
+    """Something that the worker is to do, written in the transaction that asks for it.
+
+    It holds no secret: links are made when their mail is sent. due_at: when to try next; null where the worker has
+    given up.
+    """
+
+    __tablename__ = 'jobs'
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey('users.id', ondelete='CASCADE'), index=True)
+    recipient: Mapped[str | None] = mapped_column(String(120))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None] = mapped_column(index=True)
+    attempts: Mapped[int] = mapped_column(server_default='0')
+    error: Mapped[str | None] = mapped_column(String(255))
+
+    __table_args__ = {'sqlite_autoincrement': True}

@@ -1,0 +1,1 @@
+"""Compare two OpenAPI documents and find the changes that break clients."""

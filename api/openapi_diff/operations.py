@@ -1,0 +1,140 @@
+"""What differs between two states of an operation.
+
+What clients send can become more, what they get can become less; the opposite breaks those who rely on the old state.
+docs/decisions/0011-contract-changes.md has the rules that do not follow from that.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from api.openapi_diff.schemas import Difference, Json, Schemas, resolve
+
+# The schemes that credentials may have, with their scopes.
+SecurityRequirement = Mapping[str, list[str]]
+
+
+class OperationChange(NamedTuple):
+    """part: of the operation, as a sentence begins. at: the member, header or parameter; both may be empty."""
+
+    breaking: bool
+    part: str
+    what: str
+    at: str = ''
+
+
+def diff_operation(schemas: Schemas, old: Json, new: Json) -> Iterator[OperationChange]:
+    if new.get('deprecated') and not old.get('deprecated'):
+        yield OperationChange(False, '', 'deprecated')
+    yield from diff_security(security_requirements(old), security_requirements(new))
+    for location in ('path', 'query', 'header', 'cookie'):
+        for difference in diff_parameters(schemas, old, new, location):
+            yield OperationChange(difference.narrowed, f'{location} parameter', difference.what, difference.at)
+    for difference in diff_body(schemas, old.get('requestBody', {}), new.get('requestBody', {})):
+        yield OperationChange(difference.narrowed, describe_part('body', difference), difference.what, difference.at)
+    yield from diff_responses(schemas, old['responses'], new['responses'])
+
+
+def describe_part(whole: str, difference: Difference, subject: str = 'member') -> str:
+    return f'{whole}, {subject}' if difference.at else whole
+
+
+def security_requirements(operation: Json) -> list[SecurityRequirement]:
+    return operation.get('security') or [{}]
+
+
+def diff_security(old: list[SecurityRequirement], new: list[SecurityRequirement]) -> Iterator[OperationChange]:
+    before, after = (' or '.join(map(describe_requirement, requirements)) for requirements in (old, new))
+    if before != after:
+        breaking = not all(any(satisfies(held, required) for required in new) for held in old)
+        yield OperationChange(breaking, '', f'needs {after}, formerly {before}')
+
+
+def satisfies(held: SecurityRequirement, required: SecurityRequirement) -> bool:
+    return all(name in held and set(scopes) <= set(held[name]) for name, scopes in required.items())
+
+
+def describe_requirement(requirement: SecurityRequirement) -> str:
+    names = (' with '.join([f'`{name}`', *(f'`{scope}`' for scope in scopes)]) for name, scopes in requirement.items())
+    return ' and '.join(names) or 'no credentials'
+
+
+def diff_parameters(schemas: Schemas, old: Json, new: Json, location: str) -> Iterator[Difference]:
+    before, after = (
+        as_object_schema(document, select_parameters(document, operation, location))
+        for document, operation in ((schemas.old, old), (schemas.new, new))
+    )
+    return schemas.diff(before, after)
+
+
+def select_parameters(document: Json, operation: Json, location: str) -> Json:
+    resolved = (resolve(document, parameter) for parameter in operation['parameters'])
+    return {parameter['name']: parameter for parameter in resolved if parameter['in'] == location}
+
+
+def as_object_schema(document: Json, parts: Json) -> Json:
+    """Parameters or headers as the members of a schema, so that they are compared as those are."""
+    resolved = {name: resolve(document, part) for name, part in parts.items()}
+    return {
+        'type': 'object',
+        # How they are written is no matter of schemas, and must not change either.
+        'properties': {
+            name: part['schema'] | {'style': part.get('style', 'usual'), 'explode': part.get('explode', 'usual')}
+            for name, part in resolved.items()
+        },
+        'required': [name for name, part in resolved.items() if part.get('required')],
+    }
+
+
+def diff_body(schemas: Schemas, old: Json, new: Json) -> Iterator[Difference]:
+    was, now = old.get('required', False), new.get('required', False)
+    if was != now:
+        yield Difference(now, was, '', 'required' if now else 'optional')
+    yield from diff_content(schemas, old, new)
+
+
+def diff_content(schemas: Schemas, old: Json, new: Json) -> Iterator[Difference]:
+    before, after = old.get('content', {}), new.get('content', {})
+    for media_type in before | after:
+        if media_type not in after:
+            yield Difference(True, True, '', f'never `{media_type}` any more')
+        elif media_type not in before:
+            yield Difference(False, False, '', f'may be `{media_type}`, too')
+        else:
+            yield from schemas.diff(before[media_type]['schema'], after[media_type]['schema'])
+
+
+def diff_responses(schemas: Schemas, old: Json, new: Json) -> Iterator[OperationChange]:
+    """Which errors there are may change: every client has to reckon with any."""
+    for status in old.keys() ^ new.keys():
+        yield OperationChange(status.startswith('2'), 'status', 'new' if status in new else 'gone', status)
+    common = [status for status in old if status in new]
+    found: dict[tuple[str, Difference], list[str]] = {}
+    for status in common:
+        before, after = resolve(schemas.old, old[status]), resolve(schemas.new, new[status])
+        for about in dict.fromkeys(diff_response(schemas, before, after)):
+            found.setdefault(about, []).append(status)
+    for (subject, difference), statuses in found.items():
+        part = describe_part(describe_statuses(statuses, common), difference, subject)
+        yield OperationChange(difference.widened, part, difference.what, difference.at)
+
+
+def diff_response(schemas: Schemas, old: Json, new: Json) -> Iterator[tuple[str, Difference]]:
+    """With what it is about: a member or a header."""
+    for difference in diff_content(schemas, old, new):
+        yield 'member', difference
+    before, after = (
+        as_object_schema(document, response.get('headers', {}))
+        for document, response in ((schemas.old, old), (schemas.new, new))
+    )
+    for difference in schemas.diff(before, after):
+        yield 'header', difference
+
+
+def describe_statuses(statuses: list[str], common: list[str]) -> str:
+    if len(statuses) == 1:
+        return f'answer {statuses[0]}'
+    if statuses == common:
+        return 'every answer'
+    if statuses == [status for status in common if status >= '4']:
+        return 'every error'
+    return f'answers {", ".join(statuses)}'

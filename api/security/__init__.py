@@ -1,0 +1,1 @@
+"""Keyring, password hashing, token formats and scopes."""

@@ -1,0 +1,1 @@
+"""The compiled dump under the schemas."""

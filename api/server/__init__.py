@@ -1,0 +1,1 @@
+"""The processes: web server and worker."""

@@ -1,0 +1,56 @@
+"""Starts the web server: `python -m api.server.web`.
+
+The settings are checked first, so that mistakes end it at once, a line each; then this process becomes the server.
+docs/decisions/0002-web-server.md says why it is granian, and why with these options.
+"""
+
+import os
+import sys
+
+from api.server.wsgi import STOP_TIMEOUT
+from config import ConfigError, Settings, read_settings
+
+# Threads that wait for slow clients; the concurrency limiter lets `web_threads` of all threads run views.
+EXTRA_THREADS = 64
+
+
+def granian_command(settings: Settings) -> list[str]:
+    """granian's command line."""
+    options = {
+        '--interface': 'wsgi',
+        '--http': '1',
+        '--host': settings.host,
+        '--port': settings.port,
+        '--workers': settings.web_workers,
+        '--blocking-threads': settings.web_threads + EXTRA_THREADS,
+        # Longer than a worker takes to start, on a busy machine, too: at a reload the old one serves until then.
+        '--respawn-interval': 12,
+        '--workers-kill-timeout': STOP_TIMEOUT if settings.production else 3,
+        # It warns of so many threads; what is wrong it calls an error.
+        '--log-level': 'error',
+    }
+    arguments = [str(argument) for option in options.items() for argument in option]
+    return [
+        sys.executable,
+        '-m',
+        'granian',
+        *arguments,
+        '--respawn-failed-workers',
+        '--factory',
+        'api.server.wsgi:load_app',
+    ]
+
+
+def main() -> None:
+    try:
+        settings = read_settings()
+    except ConfigError as error:
+        sys.exit(str(error))
+    print(f'The API is at http://{settings.host}:{settings.port}/api, ', end='', file=sys.stderr)
+    print(f'its documentation at http://{settings.host}:{settings.port}/docs', file=sys.stderr, flush=True)
+    arguments = granian_command(settings)
+    os.execv(arguments[0], arguments)
+
+
+if __name__ == '__main__':
+    main()

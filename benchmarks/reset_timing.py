@@ -1,0 +1,74 @@
+"""Whether asking for a reset tells that an address is somebody's: `python -m benchmarks.reset_timing`.
+
+On databases of its own, SQLite's and PostgreSQL's: a real server is asked for a reset of an address that somebody has
+and of one that nobody has, a hundred times each, in turn. Prints the medians and how far they are apart, and whether
+the answers are the same but for the values of their headers.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import time
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import make_url
+
+from support import databases
+from support.servers import Server, start_server
+
+REGISTRATION = {'username': 'ana', 'email': 'ana@example.com', 'password': 'correct horse battery'}
+# Of the same length, or the answers would be compared of different questions.
+ADDRESSES = {'known': 'ana@example.com', 'unknown': 'eva@example.com'}
+MAX_DIFFERENCE = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--rounds', type=int, default=100)
+    rounds = parser.parse_args().rounds
+    with TemporaryDirectory() as folder:
+        for urls in (databases.sqlite(Path(folder), 'resets'), databases.postgresql(f'microblog_resets_{os.getpid()}')):
+            with closing(urls):
+                url = next(urls)
+                databases.upgrade(url)
+                with start_server(url) as server:
+                    compare(make_url(url).get_backend_name(), server, rounds)
+
+
+def compare(database: str, server: Server, rounds: int) -> None:
+    assert server.ask('POST', '/api/users', REGISTRATION).status == 201
+    times: dict[str, list[float]] = {kind: [] for kind in ADDRESSES}
+    responses: dict[str, set[Any]] = {kind: set() for kind in ADDRESSES}
+    with closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)) as connection:
+        for round in range(-10, rounds):
+            for kind, email in ADDRESSES.items():
+                milliseconds, response = ask(connection, email)
+                responses[kind].add(response)
+                if round >= 0:
+                    times[kind].append(milliseconds)
+    known, unknown = (statistics.median(values) for values in times.values())
+    apart = abs(known / unknown - 1)
+    verdict = '' if apart <= MAX_DIFFERENCE else ', which is too much'
+    same = 'the same' if responses['known'] == responses['unknown'] and len(responses['known']) == 1 else 'DIFFERENT'
+    print(f'{database:10} known {known:.2f} ms, unknown {unknown:.2f} ms, {apart:.1%} apart{verdict}; {same} answers')
+
+
+def ask(connection: http.client.HTTPConnection, email: str) -> tuple[float, Any]:
+    """The milliseconds until the answer was read, and what of it must not differ: status, names of headers, body."""
+    body = json.dumps({'email': email})
+    began = time.perf_counter()
+    connection.request('POST', '/api/password-resets', body, {'Content-Type': 'application/json'})
+    response = connection.getresponse()
+    content = response.read()
+    milliseconds = (time.perf_counter() - began) * 1000
+    assert response.status == 202, content
+    return milliseconds, (response.status, tuple(name for name, _ in response.getheaders()), content)
+
+
+if __name__ == '__main__':
+    main()

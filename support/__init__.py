@@ -1,0 +1,1 @@
+"""Helpers that tests, benchmarks and chaos share: databases, servers and processes."""
