@@ -45,6 +45,14 @@ def postgresql(name: str) -> Iterator[str]:
         connection.execute(text(f'DROP DATABASE {name} WITH (FORCE)'))
 
 
+def drop_schema(url: str) -> None:
+    """Drop everything in a PostgreSQL database. That takes a tenth of the time of creating one."""
+    engine = create_engine(url, isolation_level='AUTOCOMMIT', poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text('DROP SCHEMA public CASCADE'))
+        connection.execute(text('CREATE SCHEMA public'))
+
+
 def create_database(kind: str, folder: Path, name: str) -> Iterator[str]:
     """Either of them: 'sqlite' or 'postgresql', with nothing in it at all."""
     return sqlite(folder, name) if kind == 'sqlite' else postgresql(f'microblog_{name}_{os.getpid()}')

@@ -1,8 +1,10 @@
 """Fixtures. A test that uses the database runs on SQLite and on PostgreSQL."""
 
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -42,6 +44,25 @@ def hash_cheaply() -> None:
 @pytest.fixture(scope='session', params=['sqlite', 'postgresql'])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from databases.create_database(request.param, tmp_path_factory.mktemp('database'), 'test')
+
+
+@pytest.fixture(scope='session')
+def spare_postgresql() -> Iterator[str]:
+    yield from databases.postgresql(f'microblog_spare_{os.getpid()}')
+
+
+@pytest.fixture
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """`empty_database('sqlite')` and `empty_database('postgresql')` return the URL of a database without tables."""
+
+    def make(kind: str) -> str:
+        if kind == 'sqlite':
+            return f'sqlite:///{tmp_path}/spare.sqlite'
+        url: str = request.getfixturevalue('spare_postgresql')
+        databases.drop_schema(url)
+        return url
+
+    return make
 
 
 @pytest.fixture(scope='session')

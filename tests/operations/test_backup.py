@@ -33,17 +33,13 @@ def flask(starts_processes: None, app: Flask) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def restored(settings: Settings, tmp_path: Path) -> Iterator[Flask]:
-    """An application on another database of the same kind, in which there is nothing at all."""
-    if settings.database_url.startswith('sqlite'):
-        urls = databases.sqlite(tmp_path, 'restored')
-    else:
-        urls = databases.postgresql(f'microblog_restored_{os.getpid()}')
-    for url in urls:
-        app = create_app(Settings(database_url=url, log_level='ERROR'))
-        yield app
-        with app.app_context():
-            db.engine.dispose()
+def restored(settings: Settings, empty_database: Callable[[str], str]) -> Iterator[Flask]:
+    """An application on another database of the same kind, without tables."""
+    url = empty_database(make_url(settings.database_url).get_backend_name())
+    app = create_app(Settings(database_url=url, log_level='ERROR'))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
 
 
 def succeed(response: Result) -> str:

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +26,8 @@ BIG = 2**63 - 1
 
 
 @pytest.fixture(params=['sqlite', 'postgresql'])
-def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database in which there is nothing at all."""
-    yield from databases.create_database(request.param, tmp_path, 'target')
+def target_url(request: pytest.FixtureRequest, empty_database: Callable[[str], str]) -> str:
+    return empty_database(request.param)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from api.cli import migrations
 from api.cli.structure import structure
 from api.db.session import db
 from config import ROOT, Settings
-from support import databases, process_groups
+from support import process_groups
 
 SCRIPTS = ScriptDirectory(str(migrations.MIGRATIONS))
 HEAD = SCRIPTS.get_current_head()
@@ -31,9 +31,8 @@ ACCOUNTS = '5d1f0a83c2b6'
 
 
 @pytest.fixture(params=['sqlite', 'postgresql'])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database in which there is nothing at all."""
-    yield from databases.create_database(request.param, tmp_path, 'fresh')
+def url(request: pytest.FixtureRequest, empty_database: Callable[[str], str]) -> str:
+    return empty_database(request.param)
 
 
 @pytest.fixture
