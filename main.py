@@ -1,4 +1,4 @@
-"""The application, for a WSGI server and for the `flask` command."""
+"""The WSGI application, for servers and for the `flask` command."""
 
 import sys
 

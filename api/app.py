@@ -1,4 +1,4 @@
-"""create_app(): wiring, nothing else."""
+"""The application factory."""
 
 import re
 
@@ -60,7 +60,7 @@ BLUEPRINTS = (
 
 BEFORE_REQUEST_HOOKS: list[BeforeRequestHook] = [start_request, reject_over_limit]
 
-# In this order: the ETag is compared when the headers are there, and the log tells what is sent.
+# The order matters: send_not_modified needs the headers of the others, and log_request logs the final response.
 AFTER_REQUEST_HOOKS: list[AfterRequestHook] = [
     add_digest_header,
     add_deprecation_headers,
@@ -73,12 +73,15 @@ AFTER_REQUEST_HOOKS: list[AfterRequestHook] = [
     log_request,
 ]
 
-# A write looks its credentials up on another connection than it writes on, though not at the same time.
+# A write looks up its credentials on a different connection from the one it writes on, though not at the same time.
 EXTRA_CONNECTIONS = 2
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application. settings: those of the environment where none are given; raises ConfigError for wrong ones."""
+    """Create the application.
+
+    settings: default: read from the environment, which raises ConfigError if a setting is invalid.
+    """
     settings = settings or read_settings()
     configure_logging(settings.log_level, settings.log_format)
     app = Application('api', static_folder=None)
@@ -121,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def create_replica(primary: Engine, settings: Settings) -> Replica | None:
+    """Create the replica, or return None if DATABASE_REPLICA_URL is not set."""
     url = settings.database_replica_url
     if not url:
         return None
@@ -130,7 +134,7 @@ def create_replica(primary: Engine, settings: Settings) -> Replica | None:
 
 
 def flask_config(settings: Settings) -> dict[str, object]:
-    """Our settings by the names that Flask and its extensions know."""
+    """Return the settings under the names that Flask and its extensions use."""
     return {
         'SECRET_KEY': settings.secret_key,
         'SECRET_KEY_FALLBACKS': list(settings.secret_key_fallbacks),
@@ -145,7 +149,7 @@ def flask_config(settings: Settings) -> dict[str, object]:
         'APIFAIRY_TITLE': 'Microblog API',
         'APIFAIRY_VERSION': '0.1.0',
         'APIFAIRY_APISPEC_VERSION': '3.1.0',
-        # api/routes/changelog.py and docs.py serve them.
+        # api/routes/changelog.py and docs.py serve the document and its page.
         'APIFAIRY_APISPEC_PATH': None,
         'APIFAIRY_UI_PATH': None,
     }

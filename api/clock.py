@@ -1,8 +1,8 @@
-"""The time, in one place, so that a test can move it."""
+"""The current time, in one place, so that tests can replace it."""
 
 from datetime import UTC, datetime
 
 
 def utcnow() -> datetime:
-    """Now, in UTC, to the second: as fine as the API tells time."""
+    """Return the current time in UTC, truncated to seconds, which is the precision of the API."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""The one way to fail: raise an ApiError anywhere, and the edge makes the answer."""
+"""Exceptions that become error responses: any layer raises them, api.http.errors renders them."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -9,10 +9,10 @@ FieldErrors = Mapping[str, Sequence[str]]
 
 
 class ApiError(Exception):
-    """A request that ends with an error.
+    """An error response.
 
-    problem: its kind, which has the status. message: what is wrong, for the client, where the kind does not say it.
-    errors: messages by field. headers: added to the answer.
+    problem: the problem type, which has the status. message: what is wrong, for the client; default: the message of the
+    problem type. errors: messages by field. headers: added to the response.
     """
 
     def __init__(
@@ -31,12 +31,14 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
+    """404 for a resource that does not exist."""
+
     def __init__(self) -> None:
         super().__init__(NOT_FOUND)
 
 
 class InsufficientScopeError(ApiError):
-    """403 for a token that lacks these scopes, which have blanks between them (RFC 6750)."""
+    """403 for a token that lacks `scopes`, which are separated by spaces (RFC 6750)."""
 
     def __init__(self, scopes: str):
         challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'
@@ -44,7 +46,10 @@ class InsufficientScopeError(ApiError):
 
 
 class UnauthorizedError(ApiError):
-    """401 where credentials do not work, or ended after they had been looked up. The edge adds the challenge."""
+    """401 for invalid credentials, or credentials revoked after they were checked.
+
+    api.http.errors adds `WWW-Authenticate`.
+    """
 
     def __init__(self) -> None:
         super().__init__(UNAUTHORIZED)

@@ -1,4 +1,4 @@
-"""Who may do what. Every rule about permission is here."""
+"""Permission rules, all in one place."""
 
 
 def may_change_account(actor_id: int, user_id: int) -> bool:
@@ -10,5 +10,5 @@ def may_change_post(actor_id: int, author_id: int) -> bool:
 
 
 def may_post(*, email_verified: bool, required: bool) -> bool:
-    """demanded: whether this server wants addresses verified first."""
+    """Return whether a user may post. required: whether this server requires a verified e-mail address."""
     return email_verified or not required

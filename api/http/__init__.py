@@ -1,1 +1,1 @@
-"""The web layer: how every route speaks HTTP, one mechanism per module."""
+"""The web layer: HTTP for all routes, one mechanism per module."""

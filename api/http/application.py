@@ -1,4 +1,4 @@
-"""The Flask application and its responses, with little around each request."""
+"""The Flask application and its response class, with little overhead per request."""
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
@@ -20,14 +20,14 @@ NO_SESSION = NullSession()
 
 
 class NullSessionInterface(SessionInterface):
-    """There are no cookies, so nothing is looked for in them."""
+    """Sessions that are always empty: the API sets no cookies, so requests skip parsing them."""
 
     def open_session(self, app: Flask, request: Request) -> NullSession:
         return NO_SESSION
 
 
 class ApiResponse(Response):
-    """A response that is sent as it is, where it is whole or a 304: Werkzeug would look for URLs to complete in it."""
+    """A response that skips Werkzeug's rewriting of URLs in headers if it is a complete 200 or a 304."""
 
     def __call__(self, environ: 'WSGIEnvironment', start_response: 'StartResponse') -> Iterable[bytes]:
         if self.is_sequence and not self._on_close and environ['REQUEST_METHOD'] != 'HEAD':
@@ -41,7 +41,7 @@ class ApiResponse(Response):
         return super().__call__(environ, start_response)
 
     def add_unchecked(self, *headers: tuple[str, str]) -> None:
-        """Adds headers whose values are known to be good: Werkzeug would look at each of them."""
+        """Add headers without Werkzeug's validation of each value: the caller guarantees that they are valid."""
         self.headers._list.extend(headers)
 
 
@@ -50,12 +50,11 @@ AfterRequestHook = Callable[[Request, ApiResponse], None]
 
 
 class Application(Flask):
-    """A Flask whose views run in the request's transaction.
+    """A Flask application that runs each view in a unit of work (see api.http.unit_of_work).
 
-    `before_request_hooks` come before Flask's own functions and the view; what they raise
-    is the response. `after_request_hooks` complete every response, errors too.
-     Flask's own functions for that get to know the request by proxies, each time they look at it,
-    and cost several times as much.
+    `before_request_hooks` run before Flask's own hooks and the view; an exception that they raise becomes the response.
+    `after_request_hooks` run for every response, errors included. Both get the request as an argument: Flask's hooks
+    read it through proxies on each access, which costs several times as much.
     """
 
     response_class = ApiResponse
@@ -64,7 +63,10 @@ class Application(Flask):
     after_request_hooks: Sequence[AfterRequestHook] = ()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Looks at the host once, and only where some are trusted: no rule asks for it, and no URL is made of it."""
+        """Return the URL adapter.
+
+        The host is read only to check TRUSTED_HOSTS: no route depends on it, and no URL is built from it.
+        """
         if request is None:
             return super().create_url_adapter(request)
         environ = request.environ
@@ -92,5 +94,5 @@ class Application(Flask):
         return super().process_response(response)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        # None is asynchronous, and Flask asks of each at every call.
+        # No view is asynchronous, and Flask would check each one at every call.
         return func

@@ -1,4 +1,4 @@
-"""Who is calling: HTTP Basic for a token, a bearer token for everything else."""
+"""Authentication and ownership checks: HTTP Basic to get a token, bearer tokens for everything else."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -32,33 +32,38 @@ R = TypeVar('R')
 
 
 def parse_authorization(scheme: str) -> Authorization | None:
-    """What the `Authorization` header says, read strictly; None where it is of another scheme, malformed or missing."""
+    """Return the parsed `Authorization` header, or None if it is missing, malformed or of another scheme."""
     try:
-        # As `request.authorization` does, whose look-up of the header costs as much as reading it.
+        # The same as `request.authorization`, whose header lookup costs as much as the parsing.
         authorization = Authorization.from_header(request.environ.get('HTTP_AUTHORIZATION'))
-    except ValueError:  # Werkzeug's, where Basic is followed by what is not ASCII
+    except ValueError:  # raised by Werkzeug if the Basic credentials are not ASCII
         return None
     return authorization if authorization and authorization.type == scheme else None
 
 
 class StrictAuth(HTTPAuth):  # type: ignore[misc]
+    """Flask-HTTPAuth with `parse_authorization` as its parser."""
+
     def get_auth(self) -> Authorization | None:
         return parse_authorization(self.scheme.lower())
 
     def ensure_sync(self, f: Callable[P, R]) -> Callable[P, R]:
-        # As in Application.
+        # As in Application.ensure_sync: no view is asynchronous.
         return f
 
 
 class StrictBasicAuth(StrictAuth, HTTPBasicAuth):  # type: ignore[misc]
-    """Basic, for tokens."""
+    """HTTP Basic, to get a token."""
 
 
 class StrictTokenAuth(StrictAuth, HTTPTokenAuth):  # type: ignore[misc]
     """Bearer tokens and their scopes."""
 
     def authorize(self, role: str | None, user: 'Caller', auth: Authorization) -> bool:
-        """Whether the token has the scope. A view that names none lets nobody pass."""
+        """Return True if the token has the scope `role`, else raise InsufficientScopeError.
+
+        A view without a role rejects every token. The first use of a scope by a personal access token is recorded.
+        """
         if role == scopes.ANY_SCOPE:
             return True
         if role not in user.scopes:
@@ -70,21 +75,22 @@ class StrictTokenAuth(StrictAuth, HTTPTokenAuth):  # type: ignore[misc]
 
 
 basic_auth = StrictBasicAuth()
-basic_auth.__doc__ = 'Username and password, for a token only.'
+basic_auth.__doc__ = 'Username and password, only to get a token.'
 token_auth = StrictTokenAuth()
 token_auth.__doc__ = f"""
-The token that `POST /api/tokens` gives, which may do everything, or a personal access token, which has scopes.
+A token from `POST /api/tokens`, which has every permission, or a personal access token, which has only its scopes.
 
-| Scope | |
+| Scope | Description |
 |---|---|
 {chr(10).join(f'| `{scope}` | {sentence} |' for scope, sentence in scopes.SCOPES.items())}
 """
 
 
 class Caller(NamedTuple):
-    """Whoever sent the request, and what the token may that they sent; with a password there is none.
+    """The authenticated user, and the token of the request, if it has one instead of a password.
 
-    used_scopes: those that were written down already; None for a token of which nobody wants to know.
+    last_write_at: when the user last wrote, for reads from a replica. scopes: those that the token has. used_scopes:
+    those whose use is already recorded, separated by spaces; None for session tokens, whose use is not tracked.
     """
 
     id: int
@@ -100,6 +106,11 @@ class Caller(NamedTuple):
 
 @basic_auth.verify_password
 def verify_password(username: str, password: str) -> Caller | None:
+    """Return the user with this username and password, or None.
+
+    Update `last_seen`, and the hash if its parameters are outdated. An unknown username takes as long as a wrong
+    password.
+    """
     if not (username and password):
         return None
     columns = (
@@ -126,6 +137,10 @@ def verify_password(username: str, password: str) -> Caller | None:
 
 @token_auth.verify_token
 def verify_token(token: str) -> Caller | None:
+    """Return the user of this token, or None. Raise a 429 if the token is over its rate limit.
+
+    Update `last_seen` and, for a personal access token, its last use. The view's prefetch runs in the same statement.
+    """
     if not is_well_formed(token):
         return None
     with read_only():
@@ -151,7 +166,10 @@ def verify_token(token: str) -> Caller | None:
 
 
 def find_caller_with_prefetch(token: str) -> AnyRow | None:
-    """The caller, together with what the view will ask for, where that is known before the caller is."""
+    """Return the caller's row, or None.
+
+    If the view declares `prefetch` (see api.http.responses), the same statement reads the row that the view will need.
+    """
     caller = find_caller(token_digest(token), utcnow())
     prefetch = view_spec(request.endpoint).get('prefetch')
     return caller.first_with(prefetch(request.view_args)) if prefetch else caller.first()
@@ -160,11 +178,15 @@ def find_caller_with_prefetch(token: str) -> AnyRow | None:
 @basic_auth.error_handler
 @token_auth.error_handler
 def raise_unauthorized(status: int) -> NoReturn:
+    """Raise the 401 of the API instead of sending Flask-HTTPAuth's response."""
     raise UnauthorizedError
 
 
 def www_authenticate() -> str:
-    """What a 401 says of the credentials that the view wants."""
+    """Return the `WWW-Authenticate` value for the scheme of the requested view.
+
+    Include `error="invalid_token"` if a bearer token was sent.
+    """
     auth = view_spec(request.endpoint)['auth']
     header = str(auth.authenticate_header())
     authorization = parse_authorization('bearer')
@@ -174,7 +196,7 @@ def www_authenticate() -> str:
 
 
 def check_current_password(field: str, password: str) -> None:
-    """400 where it is not the caller's, who has sent it once more in this member of the body."""
+    """Raise a 400 for the body field `field` if its value is not the caller's password."""
     with read_only():
         user = get_user(current_user().id).select_columns(('password_hash',)).first()
     if not passwords.verify(user.password_hash if user else None, password):
@@ -182,12 +204,15 @@ def check_current_password(field: str, password: str) -> None:
 
 
 def current_user() -> Caller:
-    """The caller, in a view with `@authenticate`."""
+    """Return the caller; only in views with `@authenticate`."""
     return cast(Caller, g.flask_httpauth_user)
 
 
 def own_post(view: Callable[P, R]) -> Callable[P, R]:
-    """Lets only the author of the post in the URL pass. Above `@body`, whose errors come later."""
+    """Decorate a view to raise 403 unless the caller wrote the post in the URL, and 404 if there is no such post.
+
+    Place it above `@body`, so that it runs before the body is validated.
+    """
     annotate_problems(view, NOT_OWNER)
 
     @wraps(view)
@@ -204,7 +229,10 @@ def own_post(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def own_account(view: Callable[P, R]) -> Callable[P, R]:
-    """Lets only the owner of the account in the URL pass. Above `@body`, whose errors come later."""
+    """Decorate a view to raise 403 unless the account in the URL is the caller's.
+
+    Place it above `@body`, so that it runs before the body is validated.
+    """
     annotate_problems(view, NOT_OWNER)
 
     @wraps(view)
@@ -217,7 +245,10 @@ def own_account(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def require_verified_email(view: Callable[P, R]) -> Callable[P, R]:
-    """Lets only those pass whose e-mail address is verified, where the settings demand it. Above `@body`."""
+    """Decorate a view to raise 403 if REQUIRE_VERIFIED_EMAIL is set and the caller's e-mail address is not verified.
+
+    Place it above `@body`, so that it runs before the body is validated.
+    """
     annotate_problems(view, UNVERIFIED_EMAIL)
 
     @wraps(view)

@@ -1,8 +1,8 @@
-"""How many requests are worked on at a time.
+"""Limit the number of requests that run at the same time.
 
-The server has threads to spare, which wait for clients: they cost nothing, and bodies may come slowly. A request that
-is there as a whole takes a turn, of which there are as many as `WEB_THREADS` says. Where turns are long, because the
-database does not answer, the others are told to come again; whether the process lives can be asked all the time.
+The server has more threads than `WEB_THREADS`: the extra ones wait for slow clients to send their bodies, which costs
+little. A request acquires one of `WEB_THREADS` slots when its body is complete. If no slot becomes free in time, for
+example because the database does not respond, the request gets 503. The liveness check needs no slot.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ REJECTED = 'microblog.rejected'
 
 
 class ConcurrencyLimiter:
-    """The application, for so many requests at a time: who comes first is served first."""
+    """WSGI middleware that runs at most `limit` requests at a time, in order of arrival."""
 
     def __init__(self, app: 'WSGIApplication', limit: int, max_body_bytes: int) -> None:
         self.app = app
@@ -48,7 +48,7 @@ class ConcurrencyLimiter:
             self.release()
 
     def acquire(self) -> bool:
-        """Waits for a turn, and tells whether there was one."""
+        """Acquire a slot, and return False if none is free within ACQUIRE_TIMEOUT seconds."""
         with self.lock:
             if self.available:
                 self.available -= 1
@@ -59,13 +59,13 @@ class ConcurrencyLimiter:
         if waiter.acquire(timeout=ACQUIRE_TIMEOUT):
             return True
         with self.lock:
-            if waiter not in self.waiting:  # it was given just now
+            if waiter not in self.waiting:  # release() passed the slot on after the timeout
                 return True
             self.waiting.remove(waiter)
             return False
 
     def release(self) -> None:
-        """Hands the turn to whoever waits for longest."""
+        """Pass the slot to the request that has waited longest, if any."""
         with self.lock:
             if self.waiting:
                 self.waiting.popleft().release()
@@ -78,5 +78,6 @@ def limit_concurrency(app: Flask, limit: int, max_body_bytes: int) -> None:
 
 
 def reject_over_limit(request: Request) -> None:
+    """Raise 503 with `Retry-After` for a request that got no slot."""
     if REJECTED in request.environ:
         raise ApiError(UNAVAILABLE, headers={'Retry-After': str(RETRY_AFTER)})

@@ -1,9 +1,9 @@
 """Conditional requests (RFC 9110): `ETag`, `If-None-Match`, `If-Match`.
 
-A strong tag is made of the bytes of the answer, so it is the same whatever token asks. Before that part it may have
-another, of the members that their owner changes: `If-Match` is about these alone, because what else an answer shows
-(counts, when somebody was last seen) changes with every reader. The weak tag of a page is made of the rows, so that
-whoever polls it in vain does not have them dumped.
+A strong tag is a digest of the response body, so it does not depend on the token. Some tags have a first part, the
+version: a digest of the fields that their owner changes. `If-Match` compares only the version, because other fields
+(counts, `last_seen`) change with every reader. The weak tag of a page is a digest of its rows, so that a 304 does not
+need to serialize them.
 """
 
 import hashlib
@@ -29,15 +29,17 @@ MAX_ATTEMPTS = 10
 
 
 def strong_etag(schema: ResponseSchema, rendered: Any, body: bytes) -> str:
+    """Return `"<version>-<digest of the body>"`, or `"<digest of the body>"` if the schema has no version fields."""
     return f'"{version(schema, rendered)}-{digest(body)}"' if schema.version_fields else f'"{digest(body)}"'
 
 
 def weak_etag(*parts: Any) -> str:
-    """The tag of what is made of these parts, which the encoder knows, by the contract of today."""
+    """Return the weak tag of a response that depends only on JSON-serializable parts and the OpenAPI document."""
     return f'W/"{digest(encode_json([current_openapi_document().digest, *parts]))}"'
 
 
 def version(schema: ResponseSchema, rendered: Any) -> str:
+    """Return a digest of the fields that define the version of the resource."""
     return digest(encode_json([rendered.get(field) for field in schema.version_fields]))
 
 
@@ -46,7 +48,7 @@ def digest(data: bytes) -> str:
 
 
 def send_not_modified(request: Request, response: Response) -> None:
-    """304 where the client has it as it is."""
+    """Turn a 200 into a 304 if `If-None-Match` names its `ETag`. After-request hook."""
     if 'HTTP_IF_NONE_MATCH' not in request.environ or response.status_code != HTTPStatus.OK:
         return
     etag = response.headers.get('ETag')
@@ -55,16 +57,19 @@ def send_not_modified(request: Request, response: Response) -> None:
 
 
 def matches_if_none_match(etag: str) -> bool:
-    """Whether the client has what the tag stands for. A tag ends with its quotes, and none is a part of another."""
+    """Return whether `If-None-Match` is `*` or contains the tag.
+
+    A substring search is enough: a tag includes its quotes, so no tag is part of another.
+    """
     header: str | None = request.environ.get('HTTP_IF_NONE_MATCH')
     return header is not None and (header.strip() == '*' or etag.removeprefix('W/') in header)
 
 
 def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
-    """For views that change or delete what GET shows at their URL: 412 where `If-Match` says that it was different.
+    """Decorate a view that changes or deletes the resource of its URL: raise 412 if `If-Match` names another version.
 
-    The innermost decorator: whatever else is wrong with the request comes first. The view reads and writes a snapshot
-    of the database, and begins anew where somebody else changed what it is about to write.
+    Place it innermost, so that every other error takes precedence. With `If-Match` the view runs in a snapshot
+    transaction, and is retried, up to MAX_ATTEMPTS runs in total, if a concurrent transaction changed the same row.
     """
     annotate(view, conditional=True)
 
@@ -88,12 +93,12 @@ def conditional(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_precondition() -> None:
-    """412 where GET at this URL does not show, to this caller, what `If-Match` names."""
+    """Raise 412 if `If-Match` does not name the version that GET at this URL would return to this caller."""
     adapter: MapAdapter = current_app.create_url_adapter(request)  # type: ignore[assignment]
     endpoint, arguments = adapter.match(method='GET')
     spec = view_spec(endpoint)
     current_version = version(spec['response'], spec['render'](**arguments))
-    # Of an empty tag Werkzeug makes None.
+    # Werkzeug parses an empty tag as None.
     requested_versions = {(etag or '').partition('-')[0] for etag in request.if_match.as_set()}
     if not request.if_match.star_tag and current_version not in requested_versions:
         raise ApiError(PRECONDITION_FAILED)

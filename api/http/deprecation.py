@@ -1,6 +1,6 @@
-"""Operations that clients should leave, stated beside a route: `@deprecated(since=date(2027, 1, 1))`.
+"""Deprecated operations, declared on a view: `@deprecated(since=date(2027, 1, 1))`.
 
-Its answers say so in the headers Deprecation (RFC 9745) and Sunset (RFC 8594), and so does the document.
+Their responses have the headers Deprecation (RFC 9745) and Sunset (RFC 8594), and the OpenAPI document marks them.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from api.http.view_spec import annotate, view_spec
 
 
 def deprecated(*, since: date, sunset: date | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """sunset: the day on which the operation goes, if that is known."""
+    """Decorate a view as deprecated. sunset: the date of removal, if it is known."""
     headers = {'Deprecation': f'@{int(midnight(since).timestamp())}'}
     notice = f'Deprecated since {since}'
     if sunset:
         headers['Sunset'] = http_date(midnight(sunset))
-        notice += f'; it goes on {sunset}'
+        notice += f'; it will be removed on {sunset}'
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         annotate(view, deprecation=headers, deprecation_notice=f'{notice}.')
@@ -33,6 +33,9 @@ def midnight(date_: date) -> datetime:
 
 
 def add_deprecation_headers(request: Request, response: Response) -> None:
-    """Not in the decorator, because errors are made above it."""
+    """Add the headers of a deprecated view.
+
+    This is an after-request hook because error responses are created outside of the decorator.
+    """
     if deprecation := view_spec(request.endpoint).get('deprecation'):
         response.headers.update(deprecation)

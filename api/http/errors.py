@@ -1,4 +1,4 @@
-"""Errors: whatever is raised becomes an answer in the form that the client likes best."""
+"""Error handlers: turn exceptions into responses in the media type that the client prefers."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ error_schema, problem_schema = ErrorSchema(), ProblemSchema()
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Makes this module answer for everything that is raised."""
+    """Register a handler for every exception."""
     app.register_error_handler(ApiError, render_error)
     app.register_error_handler(HTTPException, lambda error: render_error(from_http_exception(error)))
     app.register_error_handler(ValidationError, lambda error: render_error(from_validation_error(error)))
@@ -38,7 +38,10 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def from_http_exception(error: HTTPException) -> ApiError:
-    """What Flask and Werkzeug raise. Their descriptions speak of the inside; the status says enough."""
+    """Convert an exception of Flask or Werkzeug.
+
+    Its description is dropped because it reveals internals; the status is enough.
+    """
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers['Allow'] = ', '.join(sorted(error.valid_methods or ()))
@@ -47,6 +50,7 @@ def from_http_exception(error: HTTPException) -> ApiError:
 
 
 def from_validation_error(error: ValidationError) -> ApiError:
+    """Convert marshmallow's errors into a 400 with messages by field."""
     errors = {
         field: flatten_messages(messages)
         for location in error.messages.values()
@@ -56,7 +60,7 @@ def from_validation_error(error: ValidationError) -> ApiError:
 
 
 def flatten_messages(messages: Any) -> list[str]:
-    """The texts among marshmallow's messages for a field, which may be nested."""
+    """Return the texts of marshmallow's messages for a field, which may be nested."""
     if isinstance(messages, dict):
         return [text for inner in messages.values() for text in flatten_messages(inner)]
     return (
@@ -67,11 +71,13 @@ def flatten_messages(messages: Any) -> list[str]:
 
 
 def from_database_error(error: Exception) -> ApiError:
+    """Log the error and return a 503 with `Retry-After`."""
     log.error('database unavailable', exc_info=error)
     return ApiError(UNAVAILABLE, headers={'Retry-After': str(RETRY_AFTER)})
 
 
 def from_unhandled_exception(error: Exception) -> ApiError:
+    """Log the exception and return a 500; re-raise it in debug mode."""
     if current_app.debug:
         raise error
     log.error('unhandled exception', exc_info=error)
@@ -79,7 +85,7 @@ def from_unhandled_exception(error: Exception) -> ApiError:
 
 
 def render_error(error: ApiError) -> Response:
-    """The answer for an error: a page, problem details or our JSON, whatever `Accept` prefers."""
+    """Return the response to an error: an HTML page, problem details or plain JSON, as `Accept` prefers."""
     template = ERROR_PAGES.get(error.status)
     if template and prefers_html():
         response = Response(render_template(template), mimetype='text/html')
@@ -96,11 +102,13 @@ def render_error(error: ApiError) -> Response:
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
+    """Return the body of the default JSON format."""
     body = {'error': HTTP_STATUS_CODES[error.status], 'message': error.message, 'errors': truncate_errors(error.errors)}
     return {field: value for field, value in body.items() if value is not None}
 
 
 def problem_body(error: ApiError, instance: str) -> dict[str, Any]:
+    """Return the problem details (RFC 9457). instance: the path of the request."""
     pointers = [
         {'pointer': f'#/{escape_pointer(field)}', 'detail': text}
         for field, texts in (truncate_errors(error.errors) or {}).items()
@@ -118,11 +126,12 @@ def problem_body(error: ApiError, instance: str) -> dict[str, Any]:
 
 
 def truncate_errors(errors: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]] | None:
-    """The first of them: a short request with a thousand mistakes is not answered with a thousand texts."""
+    """Limit the number and length of messages per field, so that a short request cannot cause a huge response."""
     if errors is None:
         return None
     return {field: [text[:MAX_MESSAGE_LENGTH] for text in texts[:MAX_MESSAGES]] for field, texts in errors.items()}
 
 
 def escape_pointer(field: str) -> str:
+    """Escape a field name for a JSON pointer (RFC 6901)."""
     return field.replace('~', '~0').replace('/', '~1')

@@ -1,4 +1,4 @@
-"""Everything of somebody, line by line, in memory that does not grow with it."""
+"""The export of an account: streamed as JSON lines, with memory use that does not depend on its size."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
@@ -21,7 +21,7 @@ schemas = {kind: schema() for kind, schema in EXPORT_SCHEMAS.items()}
 
 
 class ExportPart(NamedTuple):
-    """Rows of a kind; `children` gives the parts that follow each row."""
+    """Rows of one kind. `children` returns the parts that follow each row."""
 
     kind: str
     rows: BoundSelect | PagedSelect
@@ -29,7 +29,7 @@ class ExportPart(NamedTuple):
 
 
 def jsonl_export(view: Callable[..., Sequence[ExportPart]]) -> Callable[..., Response]:
-    """For views that return parts: answers with a JSON object for each row, while they are read."""
+    """Decorate a view that returns parts: stream one JSON object per row while the rows are read."""
     annotate(view, response=ExportLineSchema(), status_code=200, description=None, media_type=JSON_LINES)
 
     @wraps(view)
@@ -42,6 +42,7 @@ def jsonl_export(view: Callable[..., Sequence[ExportPart]]) -> Callable[..., Res
 
 
 def iter_lines(parts: Sequence[ExportPart]) -> Iterator[bytes]:
+    """Yield a JSON line for each row, followed by the lines of its children."""
     for part_ in parts:
         schema = schemas[part_.kind]
         for rows in iter_batches(part_.rows, schema.columns):
@@ -51,7 +52,7 @@ def iter_lines(parts: Sequence[ExportPart]) -> Iterator[bytes]:
 
 
 def iter_batches(rows: BoundSelect | PagedSelect, columns: tuple[str, ...]) -> Iterator[Sequence[AnyRow]]:
-    """All rows, a few at a time. While these are sent no connection waits for the client."""
+    """Yield all rows in batches. No database connection is held while a batch is sent to the client."""
     if isinstance(rows, BoundSelect):
         yield read_batch(rows.select_columns(columns).all)
         return

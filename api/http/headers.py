@@ -1,4 +1,4 @@
-"""Headers that every answer has."""
+"""Headers of all responses: security, caching and CORS."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ SERVICE_LINKS = ', '.join(
     }.items()
 )
 HTML_BLUEPRINTS = {'docs', 'mail_pages', 'problems'}
-# Those whose answers hold credentials, or everything that somebody has.
+# Their responses contain credentials or all of a user's data.
 NO_STORE_BLUEPRINTS = {'tokens', 'personal_access_tokens', 'account'}
 DATA_HEADERS = [*SECURITY_HEADERS.items(), ('Vary', 'Accept, Authorization')]
 HTML_HEADERS = [
@@ -35,7 +35,7 @@ HTML_HEADERS = [
     ('Vary', 'Accept'),
 ]
 OTHER_HEADERS = [*SECURITY_HEADERS.items(), ('Vary', 'Accept')]
-# What scripts of other origins may send, and read of answers.
+# The request headers that scripts of other origins may send, and the response headers that they may read.
 CORS_OPTIONS: dict[str, Any] = {
     'methods': ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     'allow_headers': ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'Prefer'],
@@ -60,6 +60,7 @@ HSTS_MAX_AGE = 365 * 24 * 3600
 
 
 def add_security_headers(request: Request, response: ApiResponse) -> None:
+    """Add security headers, `Vary`, and the headers that depend on the route or method."""
     headers = response.headers
     response.add_unchecked(
         *(
@@ -81,9 +82,10 @@ def add_security_headers(request: Request, response: ApiResponse) -> None:
 
 
 def add_cache_control(request: Request, response: ApiResponse) -> None:
-    """Credentials and errors are never kept. Data may be, by its reader alone, who asks each time if it is true.
+    """Add `Cache-Control`.
 
-    Nobody can ask about what has neither a tag nor a date, so that keeping it is of no use.
+    Errors and credentials must not be stored. Data may be stored by private caches that revalidate it at each use.
+    Responses without a validator cannot be revalidated, so do not store them.
     """
     if response.status_code >= 400 or request.blueprint in NO_STORE_BLUEPRINTS:
         response.headers['Cache-Control'] = 'no-store'

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a POST that is sent again is answered again, and done once.
+"""`Idempotency-Key`: retrying a POST returns the stored response and does not repeat the operation.
 
-The answer is kept in the transaction of the change, so that there is never one without the other. What ends with an
-error changes nothing and is not kept.
+The response is stored in the transaction of the change, so that both are committed or neither is. A request that fails
+changes nothing, and its response is not stored.
 """
 
 import hashlib
@@ -20,15 +20,16 @@ from api.security.keyring import keyring
 
 KEY_HEADER = 'Idempotency-Key'
 REPLAYED_HEADER = 'Idempotency-Replayed'
-# The draft wants a string in quotes (RFC 8941); most clients send it without.
+# The draft requires a quoted string (RFC 8941), but most clients send no quotes.
 KEY_PATTERN = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
+# Part of every derived key: changing one of them makes the stored records unusable.
 REQUEST_PURPOSE, RESPONSE_PURPOSE = 'idempotent request', 'kept answer'
 
 
 def idempotent(call: Callable[[], Response]) -> Response:
-    """What `answer` gives, or gave when the same caller sent the same request with the same key before.
+    """Return the result of `call`, or the stored response if the caller sent the same request with the same key before.
 
-    409 while that is under way, 422 for another request with the key.
+    Raise 409 while that request is in progress, and 422 if the key was used for a different request.
     """
     header = request.headers.get(KEY_HEADER)
     if header is None or is_dry_run():
@@ -50,7 +51,7 @@ def idempotent(call: Callable[[], Response]) -> Response:
 
 
 def parse_key(header: str) -> str:
-    """The key without its quotes."""
+    """Return the key without quotes. Raise 400 if it is invalid."""
     match = KEY_PATTERN.fullmatch(header)
     if not match:
         raise ApiError(INVALID_FIELDS, errors={KEY_HEADER: ['Must be 1 to 255 visible ASCII characters.']})
@@ -58,6 +59,7 @@ def parse_key(header: str) -> str:
 
 
 def replay(key: str, fingerprint: bytes, encrypted_response: bytes) -> Response:
+    """Return the stored response. Raise 422 if the fingerprint is not that of the current request."""
     if not any(
         hmac.compare_digest(fingerprint, candidate)
         for candidate in keyring.derive_all(REQUEST_PURPOSE, canonical_request())
@@ -70,7 +72,7 @@ def replay(key: str, fingerprint: bytes, encrypted_response: bytes) -> Response:
 
 
 def canonical_request() -> bytes:
-    """All that makes the request what it is: its URL and body. The caller and the operation are known."""
+    """Return the URL and body, which identify the request; the digest of the record covers the caller and endpoint."""
     return request.full_path.encode() + b'\0' + request.get_data()
 
 

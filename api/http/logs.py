@@ -1,4 +1,7 @@
-"""Logs: a line for each request, with an id that the answer carries, too. Never a header, a query or a body of it."""
+"""Logging: one line per request, with the id that the response has in `X-Request-ID`.
+
+Headers, query strings and bodies are never logged.
+"""
 
 import logging
 import os
@@ -13,13 +16,13 @@ from api.http.application import ApiResponse
 
 log = logging.getLogger('api.requests')
 
-# What is as long as a token is none of our ids: somebody may have put one there.
+# A path segment as long as a token is not an id of the API. A client may have put a token into the URL.
 LONG_SEGMENT = re.compile(r'[^/]{32,}')
 
-# What a proxy or client may give as the request's id: short, and nothing that could forge a line.
+# A request id from a proxy or client is accepted only if it is short and cannot forge a log line.
 CLIENT_REQUEST_ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
-# They are no secret, so that the system need not be asked for each.
+# Request ids are not secret, so a pseudo-random generator is enough and saves a system call for each.
 request_ids = random.Random()  # noqa: S311
 os.register_at_fork(after_in_child=request_ids.seed)
 
@@ -27,7 +30,7 @@ REQUEST_ID_KEY, STARTED_AT = 'microblog.request_id', 'microblog.started_at'
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every record the id of the request that it belongs to."""
+    """Filter that adds the id of the current request to every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request.environ.get(REQUEST_ID_KEY) if has_request_context() else None
@@ -35,7 +38,7 @@ class RequestIdFilter(logging.Filter):
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """form: 'json' for machines, 'text' for people."""
+    """Configure the logger `api`. log_format: 'json' for machines, 'text' for people."""
     text = '%(asctime)s %(levelname)s %(name)s %(message)s'
     dictConfig(
         {
@@ -60,6 +63,7 @@ def configure_logging(level: str, log_format: str) -> None:
 
 
 def start_request(request: Request) -> None:
+    """Store the id and the start time of the request in its environ. Before-request hook."""
     environ = request.environ
     client_id = environ.get('HTTP_X_REQUEST_ID')
     environ[REQUEST_ID_KEY] = (
@@ -69,6 +73,7 @@ def start_request(request: Request) -> None:
 
 
 def log_request(request: Request, response: ApiResponse) -> None:
+    """Add `X-Request-ID` and log the request at level INFO. After-request hook."""
     response.add_unchecked(('X-Request-ID', request.environ[REQUEST_ID_KEY]))
     if not log.isEnabledFor(logging.INFO):
         return

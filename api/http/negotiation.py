@@ -1,4 +1,4 @@
-"""Which form of an answer the client likes best."""
+"""Content negotiation: the media types that the client accepts."""
 
 from flask import request
 from werkzeug.datastructures import MIMEAccept
@@ -7,36 +7,41 @@ from api.errors import ApiError
 from api.problems import NOT_ACCEPTABLE
 
 JSON, PROBLEM = 'application/json', 'application/problem+json'
-# Of an answer that has only some of its members: the document promises all of them in the other.
+# The media type of sparse fieldsets: the schema of application/json requires all fields.
 PARTIAL_JSON = 'application/vnd.microblog.part+json'
 ALWAYS_ACCEPTABLE = {None, '*/*', JSON}
 
 
 def require_acceptable(media_type: str = JSON) -> None:
-    """406 where the client rules out the one form that there is. Who names some kind of our JSON likes it all."""
+    """Raise 406 if the client does not accept `media_type`.
+
+    A client that accepts one of the JSON media types of the API accepts all of them.
+    """
     if request.environ.get('HTTP_ACCEPT') in ALWAYS_ACCEPTABLE:
         return
     accept, candidates = parse_accept(), (JSON, PARTIAL_JSON, PROBLEM) if media_type == JSON else (media_type,)
-    # Where nothing can be read of it, nothing is ruled out.
+    # An `Accept` that cannot be parsed rules nothing out.
     if accept and not any(accept.quality(candidate) for candidate in candidates):
         raise ApiError(NOT_ACCEPTABLE)
 
 
 def prefers_html() -> bool:
+    """Return whether the client prefers HTML to both kinds of JSON errors; False if there is a tie."""
     accept = parse_accept()
     return accept.quality('text/html') > max(accept.quality(JSON), problem_quality())
 
 
 def prefers_problem() -> bool:
+    """Return whether the client names problem details and prefers them at least as much as JSON."""
     quality = problem_quality()
     return quality > 0 and quality >= parse_accept().quality(JSON)
 
 
 def parse_accept() -> MIMEAccept:
-    """What the client accepts; parameters of media types (`; charset=utf-8`) make no difference to us."""
+    """Return the parsed `Accept` header. Parameters of media types (`; charset=utf-8`) are ignored."""
     return MIMEAccept([(value.partition(';')[0].strip(), quality) for value, quality in request.accept_mimetypes])
 
 
 def problem_quality() -> float:
-    """How much the client likes problem details; 0 where it does not name them, a wildcard is not enough."""
+    """Return the quality (0 to 1) of problem details; 0 if `Accept` does not name them, even with a wildcard."""
     return max((quality for value, quality in parse_accept() if value.lower() == PROBLEM), default=0)

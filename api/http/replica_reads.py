@@ -1,7 +1,7 @@
-"""Which reads go to a replica: those of collections and timelines, for whoever has not written anything just now.
+"""Reads of collections and timelines from a replica.
 
-Whoever has reads on the primary until the replica has it for certain, and for longer than clocks differ. What the
-replica does not give, the primary does.
+A user who has just written reads from the primary for READ_YOUR_WRITES_WINDOW: longer than the replica may lag, plus a
+margin for clock differences. If a read from the replica fails or finds nothing, it is repeated on the primary.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ READ_YOUR_WRITES_WINDOW = timedelta(seconds=60)
 
 
 def read_from_replica(read: Callable[[], T]) -> T:
-    """What `read` gives where there is a replica for it, else on the primary."""
+    """Return the result of `read`, run on the replica if it is fresh and the caller has no recent write."""
     replica: Replica | None = current_app.extensions['replica']
     if replica is None or has_recent_write() or not replica.is_fresh():
         return read()
@@ -30,13 +30,13 @@ def read_from_replica(read: Callable[[], T]) -> T:
         with read_only(replica.engine):
             return read()
     except NotFoundError:
-        return read()  # what is there since a moment ago may be on the primary alone
+        return read()  # a new resource may not have reached the replica yet
     except SQLAlchemyError as error:
         replica.mark_down(error)
         return read()
 
 
 def has_recent_write() -> bool:
-    """Whether the caller did."""
+    """Return whether the caller wrote within READ_YOUR_WRITES_WINDOW."""
     last_write_at = g.flask_httpauth_user.last_write_at
     return last_write_at is not None and utcnow() - last_write_at < READ_YOUR_WRITES_WINDOW

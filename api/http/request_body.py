@@ -1,4 +1,4 @@
-"""Bodies: JSON, read strictly, before a schema sees it."""
+"""Request bodies: strict JSON parsing, and buffering before the request runs."""
 
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
@@ -23,19 +23,20 @@ MERGE_PATCH = 'application/merge-patch+json'
 
 @parser.location_loader('json')
 def load_json(request: Request, schema: Schema) -> dict[str, Any]:
-    """The object in the body, for `@body(schema)`."""
+    """Return the JSON object in the body, for `@body(schema)`."""
     return parse_json_object(request, 'application/json', {})
 
 
 @parser.location_loader('merge_patch')
 def load_merge_patch(request: Request, schema: Schema) -> dict[str, Any]:
-    """The same in a PATCH, for `@body(schema, 'merge_patch', MERGE_PATCH)`."""
+    """Return the JSON merge patch in the body, for `@body(schema, 'merge_patch', MERGE_PATCH)`."""
     return parse_json_object(request, MERGE_PATCH, {'Accept-Patch': MERGE_PATCH})
 
 
 def read_body(request: Request) -> bytes:
+    """Return the body. Raise 413 if it is over the limit."""
     data = request.get_data()
-    # Where no length was announced, Werkzeug reads up to the limit and leaves the rest.
+    # Without a Content-Length Werkzeug reads up to the limit and ignores the rest.
     if (
         len(data) == request.max_content_length
         and request.content_length is None
@@ -46,7 +47,10 @@ def read_body(request: Request) -> bytes:
 
 
 def parse_json_object(request: Request, mimetype: str, headers: dict[str, str]) -> dict[str, Any]:
-    """415 for another media type, 413 for a body over the limit, 400 for what is no JSON object."""
+    """Return the JSON object in the body.
+
+    Raise 415 for another media type (with `headers`), 413 for a body over the limit, 400 if it is not a JSON object.
+    """
     if request.mimetype != mimetype:
         raise ApiError(UNSUPPORTED_MEDIA_TYPE, f'the body must be {mimetype}', headers=headers)
     try:
@@ -59,10 +63,11 @@ def parse_json_object(request: Request, mimetype: str, headers: dict[str, str]) 
 
 
 def buffer_body(environ: 'WSGIEnvironment', max_bytes: int) -> None:
-    """Reads the body before anything is done for the request, so that nothing has to wait for a slow client.
+    """Read the whole body before the request runs, so that no database connection or lock waits for a slow client.
 
-    most: the bytes that a view may see. One more is kept, which tells that there were more; the others are dropped, for
-    a connection that is broken before the client has sent everything is one on which it never sees the answer.
+    max_bytes: the limit for views. One more byte is kept, to detect a body over the limit. The rest, up to DRAIN_LIMIT,
+    is read and dropped: if the server closes the connection while the client still sends, the client never gets the
+    response.
     """
     if not environ.get('CONTENT_LENGTH') and 'HTTP_TRANSFER_ENCODING' not in environ:
         return
@@ -75,6 +80,7 @@ def buffer_body(environ: 'WSGIEnvironment', max_bytes: int) -> None:
 
 
 def read_chunk(stream: IO[bytes]) -> bytes:
+    """Return up to 64 KiB; empty at the end, or if the client has disconnected."""
     try:
         return stream.read(64 * 1024)
     except ClientDisconnected:
@@ -82,6 +88,6 @@ def read_chunk(stream: IO[bytes]) -> bytes:
 
 
 def close_truncated(request: Request, response: Response) -> None:
-    """Where a client sends more than anybody would read, the connection ends with the answer."""
+    """Close the connection after the response if the body was longer than DRAIN_LIMIT. After-request hook."""
     if request.environ.get(TRUNCATED):
         response.headers['Connection'] = 'close'

@@ -1,4 +1,4 @@
-"""Answers: what views return becomes JSON, in the one form and with the headers that all answers have."""
+"""JSON responses: serialize the results of views and add the headers that belong to them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -23,12 +23,14 @@ NO_CONTENT = '', 204
 def response(
     schema: type[ResponseSchema], status_code: int = 200, prefetch: Callable[..., BoundSelect] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """For views that return a query, which is run for just the members that the schema has, or something to dump.
+    """Decorate a view that returns a BoundSelect or an object to serialize.
 
-    No row is 404. A 201 says with `Location` where the new resource is: at its `self` link. A GET takes `fields` and
-    has a strong `ETag`; a POST takes an `Idempotency-Key`.
+    A BoundSelect reads only the columns that the schema needs; if it has no row, the response is 404. A 201 has the
+    `self` link of the new resource in `Location`. A GET accepts `fields` and has a strong `ETag`. A POST accepts
+    `Idempotency-Key`.
 
-    foreseen: what a GET mostly returns, for the arguments that its URL has. It is read together with the caller.
+    prefetch: the query that a GET usually returns, as a function of its URL arguments. The statement that authenticates
+    the caller reads its row, too, which saves a statement.
     """
     instance, prefetch_for = schema(), bind_by_name(prefetch)
 
@@ -64,7 +66,10 @@ def response(
 
 
 def build_response(schema: ResponseSchema, rendered: Any, status_code: int = 200) -> Response:
-    """406 for a read whose client accepts nothing of it: here, because what does not exist is 404 whoever asks how."""
+    """Return the response with its headers.
+
+    Raise 406 for a read if the client does not accept JSON: only now, because a missing resource is 404 first.
+    """
     is_read = is_read_request()
     if is_read:
         require_acceptable()
@@ -78,6 +83,7 @@ def build_response(schema: ResponseSchema, rendered: Any, status_code: int = 200
 
 
 def encode_response(schema: ResponseSchema, body: bytes, status_code: int = 200) -> ApiResponse:
+    """Return a JSON response, with the media type of sparse fieldsets if the schema is restricted."""
     return ApiResponse(body, status_code, content_type=JSON if schema.only is None else PARTIAL_JSON)
 
 
@@ -86,19 +92,19 @@ def is_read_request() -> bool:
 
 
 def render_result(schema: ResponseSchema, result: Any) -> Any:
-    """What the view's answer is to clients."""
+    """Return the result of a view as JSON-serializable data. Raise 404 for a query without a row."""
     return schema.compiled(row_or_404(result, schema.columns) if isinstance(result, BoundSelect) else result)
 
 
 def no_content_or_404(query: BoundSelect) -> tuple[str, int]:
-    """204 where the query has a row, else 404."""
+    """Return a 204 response if the query has a row, else raise 404."""
     if query.first() is None:
         raise NotFoundError
     return NO_CONTENT
 
 
 def row_or_404(query: BoundSelect, columns: tuple[str, ...]) -> Any:
-    """The query's row, or 404."""
+    """Return the first row with these columns, or raise 404 if there is none."""
     row = query.select_columns(columns).first()
     if row is None:
         raise NotFoundError

@@ -1,7 +1,7 @@
-"""Where transactions begin and end.
+"""The transaction of a request.
 
-What a request reads with a safe method it reads without a transaction. What it writes with another method is committed
-here, once, when the view has returned; whatever is raised rolls it back, and so does `Prefer: dry-run`.
+Requests with a safe method read without a transaction. For other methods the session is committed once, after the view
+has returned. An exception rolls it back, and so does `Prefer: dry-run`.
 """
 
 import re
@@ -18,7 +18,7 @@ from api.db.session import db
 
 SAFE_METHODS = {'GET', 'HEAD', 'OPTIONS'}
 DRY_RUN = 'dry-run'
-# A preference is a word, perhaps with a value or parameters (RFC 7240).
+# A preference is a token, optionally followed by a value or parameters (RFC 7240).
 DRY_RUN_PATTERN = re.compile(r'(^|,)\s*dry-run\s*($|[,;=])', re.IGNORECASE)
 NO_OP = nullcontext()
 
@@ -26,7 +26,10 @@ T = TypeVar('T')
 
 
 def unit_of_work(view: Callable[[], T]) -> T:
-    """Runs a view, and ends the transaction of what it wrote."""
+    """Return the result of the view.
+
+    With a safe method, run it without a transaction. Otherwise commit its transaction, or roll it back in a dry run.
+    """
     if request.method in SAFE_METHODS:
         with read_only():
             return view()
@@ -41,9 +44,9 @@ def unit_of_work(view: Callable[[], T]) -> T:
 
 
 def record_last_write() -> None:
-    """Writes down that the caller has written, before they are told so: they read it where it is, not on the replica.
+    """Record the time of the caller's write before the response is sent, so that their next reads use the primary.
 
-    Not in their transaction: it could fail where others change the caller's row, too.
+    This is not part of the request's transaction, which could fail if others change the caller's row at the same time.
     """
     if caller := g.get('flask_httpauth_user'):
         with read_only():
@@ -51,24 +54,28 @@ def record_last_write() -> None:
 
 
 def is_dry_run() -> bool:
-    """Whether a write is to be tried out only: everything is done, and nothing kept."""
+    """Return whether the current request is a write with `Prefer: dry-run`: it is simulated and nothing is saved."""
     return prefers_dry_run(request)
 
 
 def prefers_dry_run(request: Request) -> bool:
+    """Return whether this request is a write with `Prefer: dry-run`."""
     if 'HTTP_PREFER' not in request.environ or request.method in SAFE_METHODS:
         return False
     return DRY_RUN_PATTERN.search(request.environ['HTTP_PREFER']) is not None
 
 
 def add_preference_applied(request: Request, response: Response) -> None:
+    """Add `Preference-Applied` to the response to a dry run. After-request hook."""
     if prefers_dry_run(request):
         response.headers['Preference-Applied'] = DRY_RUN
 
 
 def read_only(engine: Engine | None = None) -> AbstractContextManager[None]:
-    """What is read meanwhile is read outside of any transaction; where an engine is given, there.
+    """Return a context manager in which statements run in autocommit mode, on one connection of `engine`.
 
-    Credentials are looked up so, too: while a password is being checked nobody waits for a lock.
+    engine: default: the primary, or the engine of an enclosing `read_only` block, whose connection is then reused.
+    Authentication uses it also in writes, so that no lock is held while a password is checked. Updates that run inside
+    are committed immediately.
     """
     return NO_OP if engine is None and current_read_connection.get() else ReadConnection(engine or db.engine)

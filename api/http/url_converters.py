@@ -1,4 +1,4 @@
-"""Ids in URLs."""
+"""The URL converter for ids."""
 
 from werkzeug.routing import IntegerConverter
 
@@ -6,9 +6,10 @@ MAX_ID_DIGITS = 18
 
 
 class IdConverter(IntegerConverter):
-    """Any number of ASCII digits. More than 64 bits hold is nobody's id, and 0 is nobody's id already.
+    """Converter for ids of any number of ASCII digits.
 
-    It still is a URL that exists: credentials and permission are asked before existence.
+    Ids with more than 18 digits, which may not fit into 64 bits, become 0, which is never assigned. Their
+    URLs still match a route, so that 401 and 403 take precedence over 404.
     """
 
     regex = '[0-9]+'

@@ -1,6 +1,6 @@
-"""What the decorators of a view say of it, for the document and for each other.
+"""The spec of a view: what its decorators declare, for the OpenAPI document and for other decorators.
 
-APIFairy keeps it with the view, and so do our own decorators; only this module knows how.
+It is the dict that APIFairy stores in the attribute `_spec` of the view function. Only this module accesses it.
 """
 
 from collections.abc import Callable
@@ -13,24 +13,24 @@ from api.problems import Problem
 
 
 def annotate(view: Callable[..., Any], **values: Any) -> None:
-    """Says something of a view. Decorators further out see it, too."""
+    """Add values to the spec of a view. Outer decorators see them, too."""
     _annotate(view, **values)
 
 
 def view_spec(endpoint: str | None) -> dict[str, Any]:
-    """What was said of the view; empty where there is none."""
+    """Return the spec of the view of this endpoint; empty if the endpoint does not exist or its view has no spec."""
     spec: dict[str, Any] = getattr(current_app.view_functions.get(endpoint or ''), '_spec', {})
     return spec
 
 
 def annotate_problems(view: Callable[..., Any], *problems: Problem) -> None:
-    """Says that the view, or what a decorator puts around it, can fail in these ways."""
+    """Add problem types that the view, or a decorator around it, can raise."""
     declared = getattr(view, '_spec', {}).get('problems', ())
     annotate(view, problems=(*declared, *problems))
 
 
 def raises(*problems: Problem) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For views whose action can fail in these ways, beyond what their decorators say."""
+    """Decorate a view whose code can raise these problem types, in addition to those of its decorators."""
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         annotate_problems(view, *problems)

@@ -135,7 +135,7 @@ def test_document_marks_deprecated_operations(with_old: FlaskClient) -> None:
     validate(document)
     shown, listed, alive = (document['paths'][path]['get'] for path in ('/api/old/{id}', '/api/older', '/livez'))
     assert (shown['deprecated'], listed['deprecated'], 'deprecated' in alive) == (True, True, False)
-    assert shown['description'].endswith('Deprecated since 2027-01-01; it goes on 2027-07-01.')
+    assert shown['description'].endswith('Deprecated since 2027-01-01; it will be removed on 2027-07-01.')
     assert listed['description'] == 'As it was.\n\nDeprecated since 2027-01-01.'
     assert {'200', '401', '403', '404', '500'} < set(shown['responses'])
     assert document['x-headers'].keys() >= {'API-Contract', 'Deprecation', 'Sunset'}

@@ -1,7 +1,7 @@
-"""What APIFairy's document lacks: errors with their kinds, headers, examples, and what is true of all operations.
+"""Completion of APIFairy's document: errors and their problem types, headers, examples, and common parameters.
 
-APIFairy knows what a view's decorators say of it. Everything here follows from the same decorators: a view with
-credentials can answer 401, one with a body 400, 413 and 415, one with an id 404.
+Everything is derived from the decorators of the views, as APIFairy does: a view with authentication can return 401, one
+with a body 400, 413 and 415, one with an id 404.
 """
 
 from inspect import cleandoc
@@ -47,7 +47,7 @@ IDEMPOTENCY_PROBLEMS = (problems.INVALID_FIELDS, problems.REQUEST_IN_PROGRESS, p
 
 
 def complete_document(document: Json) -> Json:
-    """APIFairy's document, completed."""
+    """Complete APIFairy's document in place, and return it."""
     document['info'].update(
         license={'name': 'MIT', 'identifier': 'MIT'}, contact={'name': 'The maintainers of Microblog API'}
     )
@@ -82,7 +82,7 @@ def complete_operation(method: str, operation: Json, spec: Json) -> None:
         operation['description'] += f'\n\n{spec["deprecation_notice"]}'
     for parameter in operation['parameters']:
         if parameter['in'] == 'path':
-            parameter.update(schema=ID_SCHEMA, description='Its id.')
+            parameter.update(schema=ID_SCHEMA, description='The id of the resource.')
     complete_success_response(method, operation['responses'][str(spec.get('status_code', 204))], spec)
     add_errors(operation, possible_problems(method, operation, spec), isinstance(spec.get('auth'), HTTPBasicAuth))
     if has_etag(method, spec):
@@ -93,7 +93,7 @@ def complete_operation(method: str, operation: Json, spec: Json) -> None:
 
 
 def share_page_parameters(operation: Json, shared: Json) -> None:
-    """Says once what all pages are asked by."""
+    """Move the parameters of pages to the components, and refer to them."""
     for index, parameter in enumerate(operation['parameters']):
         if parameter.get('name') in PAGE_PARAMETERS:
             name = parameter['name'].title().replace('_', '')
@@ -102,15 +102,16 @@ def share_page_parameters(operation: Json, shared: Json) -> None:
 
 
 def add_scopes(operation: Json) -> None:
+    """Keep only the scopes of the API in the security requirements, and name them in the description."""
     for requirement in operation.setdefault('security', []):
         for name, scopes in requirement.items():
             requirement[name] = [scope for scope in scopes if scope in SCOPES]
             for scope in requirement[name]:
-                operation['description'] += f'\n\nNeeds the scope `{scope}`.'
+                operation['description'] += f'\n\nRequires the scope `{scope}`.'
 
 
 def complete_success_response(method: str, response: Json, spec: Json) -> None:
-    """The answer of a request that succeeds: its media type, what it is, and its headers."""
+    """Add the media type, the description and the headers of the success response."""
     if media_type := spec.get('media_type'):
         response['content'] = {media_type: response['content'].pop(JSON)}
     if spec.get('response') and spec['response'].__doc__:
@@ -135,7 +136,7 @@ def is_rate_limited(spec: Json) -> bool:
 
 
 def possible_problems(method: str, operation: Json, spec: Json) -> list[Problem]:
-    """What can go wrong, as it follows from a view's decorators."""
+    """Return the problem types of an operation, derived from the decorators of its view."""
     has_id = any(parameter['in'] == 'path' for parameter in operation['parameters'])
     possible: list[tuple[Any, tuple[Problem, ...]]] = [
         (True, COMMON_PROBLEMS),
@@ -157,11 +158,11 @@ def possible_problems(method: str, operation: Json, spec: Json) -> list[Problem]
 
 
 def add_errors(operation: Json, possible: list[Problem], is_basic: bool) -> None:
-    """A response for each status, which names the kinds that it stands for; all kinds in `x-problems`."""
+    """Add a response for each error status, which lists its problem types, and all problem types in `x-problems`."""
     described = {status: response.get('description') for status, response in operation['responses'].items()}
     for status in sorted({problem.status for problem in possible}):
         types = ', '.join(f'[{problem.name}]({problem.url})' for problem in possible if problem.status == status)
-        description = f'{described.get(str(status)) or DESCRIPTIONS[status]}\n\nKinds: {types}.'
+        description = f'{described.get(str(status)) or DESCRIPTIONS[status]}\n\nProblem types: {types}.'
         name = UNAUTHORIZED_BASIC if is_basic and status == 401 else response_name(status)
         reference = f'#/components/responses/{name}'
         operation['responses'][str(status)] = {'$ref': reference, 'description': description}
@@ -169,7 +170,7 @@ def add_errors(operation: Json, possible: list[Problem], is_basic: bool) -> None
 
 
 def parameters(method: str, spec: Json) -> list[Json]:
-    """Those that operations take alike."""
+    """Return the parameters that operations have in common."""
     references = {
         'IfNoneMatch': has_etag(method, spec),
         'IfMatch': spec.get('conditional'),
@@ -185,7 +186,7 @@ def fields_parameter(spec: Json) -> Json:
     return {
         'in': 'query',
         'name': 'fields',
-        'description': 'The members that the answer is to have, or its items; all where nothing is said.',
+        'description': 'Comma-separated fields to return, in a collection those of each item. Default: all fields.',
         'style': 'form',
         'explode': False,
         'schema': {
@@ -199,7 +200,7 @@ def fields_parameter(spec: Json) -> Json:
 
 
 def add_partial_content(content: Json, schemas: Json) -> None:
-    """The form that an answer has when `fields` asks for some of its members."""
+    """Add the media type and schema of a response with a sparse fieldset."""
     schema = schemas[schema_name(content[JSON])]
     name = f'{schema_name(content[JSON])}Part'
     if 'items' in schema['properties']:
@@ -217,7 +218,7 @@ def partial_schema(schema: Json) -> Json:
 
 
 def schema_name(media: Json) -> str:
-    """The name of the schema that a media type refers to."""
+    """Return the name of the schema that a media type refers to."""
     return str(media['schema']['$ref'].rpartition('/')[2])
 
 
@@ -228,7 +229,7 @@ def add_examples(operation: Json, schemas: Json) -> None:
 
 
 def add_content_examples(part: Json, schemas: Json) -> None:
-    """Gives each body an example, put together from those of its schema's members."""
+    """Add an example to each body, built from the examples of the fields in its schema."""
     for media in part.get('content', {}).values():
         media.setdefault('example', example_of(media['schema'], schemas))
 

@@ -1,4 +1,4 @@
-"""The parts of the document that operations share: errors, headers, and parameters of headers."""
+"""The components of the OpenAPI document that operations share: errors, headers, and header parameters."""
 
 from typing import Any
 
@@ -22,60 +22,60 @@ from api.schemas.errors import ErrorSchema, ProblemSchema
 Json = dict[str, Any]
 
 DESCRIPTIONS = {
-    304: 'You have it as it is.',
-    400: 'The request does not fit.',
-    401: 'No credentials, or none that work.',
-    403: 'Not permitted.',
-    404: 'There is no such thing.',
-    405: 'The URL exists, but not for this method.',
-    406: 'You accept no form that there is.',
-    409: 'Not as things are.',
-    412: 'It has changed.',
+    304: 'Not modified.',
+    400: 'Invalid request.',
+    401: 'Missing or invalid credentials.',
+    403: 'Permission denied.',
+    404: 'Not found.',
+    405: 'Method not allowed at this URL.',
+    406: 'No acceptable media type.',
+    409: 'Conflict with the current state.',
+    412: 'The resource has changed.',
     413: 'The body is too large.',
-    415: 'The body is of another media type.',
-    422: 'The key belongs to another request.',
-    429: 'Too often. Try again later.',
-    500: 'A fault of ours.',
-    503: 'Out of order for a moment. Try again.',
+    415: 'Unsupported media type of the body.',
+    422: 'The idempotency key was used for a different request.',
+    429: 'Too many requests. Retry later.',
+    500: 'Internal server error.',
+    503: 'Temporarily unavailable. Retry later.',
 }
 ERROR_STATUSES = [status for status in DESCRIPTIONS if status >= 400]
 CORS_HEADERS = ('Access-Control-Allow-Origin', 'Access-Control-Expose-Headers')
 EXAMPLE_ETAG = '"1f0c9e1a2b3c4d5e6f708192-8a7b6c5d4e3f2a1b0c9d8e7f"'
 
-# name: what it says, an example, and whether an answer that declares it always has it
+# Name: description, example, and whether a response that declares the header always has it.
 HEADERS: dict[str, tuple[str, str, bool]] = {
-    **{name: ('For browsers.', value, True) for name, value in SECURITY_HEADERS.items()},
+    **{name: ('Security header for browsers.', value, True) for name, value in SECURITY_HEADERS.items()},
     DIGEST_HEADER: (
-        'The digest of the contract: while it is the same, so is that.',
+        'Digest of the OpenAPI document. It changes when the document changes.',
         '9f86d081884c7d659a2feaa0c55ad015',
         True,
     ),
-    'Deprecation': ('Since when clients should do without the operation.', '@1798761600', False),
-    'Sunset': ('When the operation goes.', 'Thu, 01 Jul 2027 00:00:00 GMT', False),
-    'Strict-Transport-Security': ('For browsers, over HTTPS.', f'max-age={HSTS_MAX_AGE}', False),
-    'Access-Control-Allow-Origin': ('The origin that asks, where the server allows it.', 'https://app.example', False),
-    'Access-Control-Expose-Headers': ('What scripts of that origin may read.', 'ETag, Link, Location', False),
-    'Cache-Control': ('What caches may do with it.', 'private, no-cache', True),
-    'Vary': ('What it depends on beside the URL.', 'Accept, Authorization', True),
-    'X-Request-ID': ('By which its line in the logs is found.', '5e6f708192a3b4c5', True),
-    'RateLimit-Policy': ('How often within how many seconds, where the server limits.', TOKEN_LIMIT.policy, False),
-    'RateLimit': ('How often still, and for how many seconds.', '"token";r=299;t=300', False),
-    'ETag': ('For `If-None-Match`, and `If-Match` where the operation takes it.', EXAMPLE_ETAG, True),
-    'Link': ('The pages `first`, `prev`, `next` and `last` (RFC 8288).', '</api/users?page=2>; rel="next"', True),
-    'Help': ('`help` leads to the kind of failure.', '</problems/not-found>; rel="help"', True),
+    'Deprecation': ('When the operation was or will be deprecated (RFC 9745).', '@1798761600', False),
+    'Sunset': ('When the operation will be removed (RFC 8594).', 'Thu, 01 Jul 2027 00:00:00 GMT', False),
+    'Strict-Transport-Security': ('Security header for browsers, over HTTPS.', f'max-age={HSTS_MAX_AGE}', False),
+    'Access-Control-Allow-Origin': ('The requesting origin, if it is allowed.', 'https://app.example', False),
+    'Access-Control-Expose-Headers': ('Headers that scripts of that origin may read.', 'ETag, Link, Location', False),
+    'Cache-Control': ('How caches may store the response.', 'private, no-cache', True),
+    'Vary': ('Request headers that the response depends on.', 'Accept, Authorization', True),
+    'X-Request-ID': ('The id of the request in the server logs.', '5e6f708192a3b4c5', True),
+    'RateLimit-Policy': ('Requests (`q`) allowed per `w` seconds, for each limit.', TOKEN_LIMIT.policy, False),
+    'RateLimit': ('Requests left (`r`) and seconds until the window ends (`t`).', '"token";r=299;t=300', False),
+    'ETag': ('For `If-None-Match`, and `If-Match` if the operation supports it.', EXAMPLE_ETAG, True),
+    'Link': ('URLs of the pages `first`, `prev`, `next`, `last` (RFC 8288).', '</api/users?page=2>; rel="next"', True),
+    'Help': ('The relation `help` leads to the page of the problem type.', '</problems/not-found>; rel="help"', True),
     'Location': ('The URL of the new resource.', '/api/users/123', True),
-    'Content-Disposition': ('The name to keep it under.', 'attachment; filename="microblog.jsonl"', True),
-    REPLAYED_HEADER: ('`true` where the answer is that of an earlier request with the key.', 'true', False),
-    'Preference-Applied': ('`dry-run` where nothing was kept.', DRY_RUN, False),
+    'Content-Disposition': ('The suggested file name.', 'attachment; filename="microblog.jsonl"', True),
+    REPLAYED_HEADER: ('`true` if this is the stored response to an earlier request.', 'true', False),
+    'Preference-Applied': ('`dry-run` if the request was simulated and nothing was saved.', DRY_RUN, False),
     'WWW-Authenticate': ('How to authenticate.', 'Bearer realm="Authentication Required"', True),
     'Basic': ('How to authenticate.', 'Basic realm="Authentication Required"', True),
-    'Scope': ('What the token lacks.', 'Bearer error="insufficient_scope", scope="posts:write"', False),
-    'Allow': ('The methods that there are.', 'GET, HEAD, OPTIONS', True),
-    'Accept-Patch': ('The media type of a patch, where the request was one.', MERGE_PATCH, False),
-    'Retry-After': ('After how many seconds to try again.', '120', True),
-    'Retry-Soon': ('After how many seconds to try again, where it is that.', '1', False),
+    'Scope': ('The scope that the token lacks.', 'Bearer error="insufficient_scope", scope="posts:write"', False),
+    'Allow': ('The methods that the URL supports.', 'GET, HEAD, OPTIONS', True),
+    'Accept-Patch': ('The media type for PATCH, in the response to one.', MERGE_PATCH, False),
+    'Retry-After': ('Seconds to wait before a retry.', '120', True),
+    'Retry-Soon': ('Seconds to wait before a retry, if a retry can succeed.', '1', False),
 }
-# No header is longer but `Link`, whose URLs repeat what was asked.
+# Only `Link` may be longer, because its URLs repeat the query of the request.
 MAX_HEADER_LENGTH = 512
 MAX_HTML_LENGTH = 2**16
 HEADER_SCHEMAS: dict[str, Json] = {
@@ -88,11 +88,11 @@ HEADER_SCHEMAS: dict[str, Json] = {
     'Retry-After': {'pattern': '^[0-9]+$'},
     'Retry-Soon': {'pattern': '^[0-9]+$'},
 }
-# Headers that say one thing here and another there are two components.
+# A header with several meanings has a component for each.
 HEADER_ALIASES = {'Help': 'Link', 'Basic': 'WWW-Authenticate', 'Scope': 'WWW-Authenticate', 'Retry-Soon': 'Retry-After'}
 DOCUMENT_HEADERS = (DIGEST_HEADER, 'Deprecation', 'Sunset')
 CACHE_HEADERS = ('Cache-Control', 'Vary')
-# Said once, for all answers: each operation would be a long list of them otherwise.
+# Documented once for all responses; otherwise every operation would list them.
 COMMON_HEADERS = (
     *SECURITY_HEADERS,
     'Strict-Transport-Security',
@@ -113,19 +113,19 @@ ERROR_HEADERS = {
     503: ('Retry-After',),
 }
 UNAUTHORIZED_BASIC = 'UnauthorizedBasic'
-# Without examples, which the documentation page would send.
+# Parameters have no examples, because the documentation page would send them.
 PARAMETERS: dict[str, tuple[str, str, Json]] = {
-    'IfNoneMatch': ('If-None-Match', 'An `ETag`: 304 where nothing has changed since.', {}),
-    'IfMatch': ('If-Match', 'The `ETag` that GET gave: 412 where somebody changed it since.', {}),
+    'IfNoneMatch': ('If-None-Match', 'An `ETag`. Returns 304 if the resource has not changed.', {}),
+    'IfMatch': ('If-Match', 'The `ETag` from GET. Returns 412 if the resource has changed.', {}),
     'IdempotencyKey': (
         KEY_HEADER,
-        'Of your making, such as a UUID, another for each request. Sent again with it, within 24 hours, the request is '
-        'answered as the first time and not done twice.',
+        'A unique key chosen by the client, such as a UUID. Retrying with it within 24 hours returns the original '
+        'response.',
         {'pattern': r'^"?[\x21\x23-\x7e]{1,255}"?$', 'maxLength': 257},
     ),
     'Prefer': (
         'Prefer',
-        'With `dry-run` everything is done but kept: the answer is what it would be. Other preferences are ignored.',
+        'With `dry-run`: validate and simulate the request; nothing is saved. Other preferences are ignored.',
         {},
     ),
 }
@@ -164,7 +164,7 @@ def parameter_component(name: str, description: str, schema: Json) -> Json:
 
 
 def header_refs(*names: str) -> Json:
-    """References to headers, by the names under which they are sent."""
+    """Return references to header components, by the names under which the headers are sent."""
     return {HEADER_ALIASES.get(name, name): {'$ref': f'#/components/headers/{name}'} for name in names}
 
 
@@ -173,7 +173,7 @@ def not_modified(*names: str) -> Json:
 
 
 def error_response(status: int, *names: str) -> Json:
-    """names: the headers that errors of this status have alone."""
+    """Return the response component of an error status. names: the headers that are specific to the status."""
     problem = (
         INVALID_FIELDS if status == 400 else next(problem for problem in PROBLEMS.values() if problem.status == status)
     )
@@ -190,7 +190,7 @@ def error_response(status: int, *names: str) -> Json:
 
 
 def response_name(status: int) -> str:
-    """404 gives NotFound."""
+    """Return the component name of a status: 404 gives `NotFound`."""
     return ''.join(word for word in HTTP_STATUS_CODES[status].title() if word.isalpha())
 
 

@@ -1,4 +1,4 @@
-"""The contract, by which clients notice that it changed: every answer has the digest of the document."""
+"""The OpenAPI document and its digest, which every response has in `API-Contract` so that clients notice changes."""
 
 import hashlib
 from functools import cached_property
@@ -15,7 +15,7 @@ DIGEST_HEADER = 'API-Contract'
 
 
 class OpenAPIDocument:
-    """The document of an application, made when it is first asked for, because routes are added until then."""
+    """The document of an application, generated at its first use, when all routes are registered."""
 
     def __init__(self, apifairy: APIFairy):
         self.apifairy = apifairy
@@ -23,19 +23,21 @@ class OpenAPIDocument:
 
     @cached_property
     def content(self) -> bytes:
-        """As it is served."""
-        # APIFairy shows to other threads what is not complete yet, and asks for the URL of the request, which need not
-        # be one of ours.
+        """The document as served: JSON in UTF-8."""
+        # The lock hides the incomplete document from other threads. The new request context is for APIFairy, which
+        # reads the URL of the current request, whose host may be untrusted.
         with self.lock, current_app.test_request_context():
             request.trusted_hosts = None
             return orjson.dumps(self.apifairy.apispec)
 
     @cached_property
     def digest(self) -> str:
+        """The first 32 hex digits of the SHA-256 of the document."""
         return hashlib.sha256(self.content).hexdigest()[:32]
 
     @cached_property
     def releases(self) -> list[Release]:
+        """The entries of the changelog."""
         return changelog(orjson.loads(self.content))
 
 

@@ -1,8 +1,7 @@
-"""Pages of a collection: which rows a request asks for, and the links that lead on.
+"""Pages of a collection: the rows of the requested page, and the links to other pages.
 
-A page is asked for by number or by a position in the order of the collection. Numbers are for jumping, and cost little
-below an offset of DEEP rows. From there on, and wherever the client came by a position, links carry positions, and
-every page costs the same.
+A page is requested by number (an offset) or by cursor. Numbers allow jumps, and are cheap below an offset of
+CURSOR_THRESHOLD rows. From there on, and if the request has a cursor, links have cursors and all pages cost the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,11 +49,12 @@ class CollectionPage(NamedTuple):
 def paginated(
     collection: type[CollectionSchema], query_schema: type[PageRequestSchema] = PageRequestSchema
 ) -> Callable[[Callable[..., PagedSelect]], Callable[..., Any]]:
-    """For views that return a listing: answers with the page that the query string asks for.
+    """Decorate a view that returns a PagedSelect: respond with the page that the query string requests.
 
-    One statement counts and reads the rows, just the members that the item's schema has, or those of them that `fields`
-    names; where there is none, another finds out whether the collection exists (404). asked_by: a schema with more
-    members than a page's; the view is called with them.
+    One statement counts and reads the rows, with only the columns of the item schema or of `fields`. If there are no
+    rows, a second statement checks whether the collection exists, and raises 404 if not.
+
+    query_schema: may have more fields than PageRequestSchema; they are passed to the view as arguments.
     """
     instance = collection()
 
@@ -85,6 +85,7 @@ def read_page(
     after: str | None = None,
     before: str | None = None,
 ) -> CollectionPage:
+    """Return the page after or before a cursor, else the page with this number. `after` wins over `before`."""
     if after is not None:
         window = page_after(paged, columns, per_page, decode_cursor_or_404(paged, after))
     elif before is not None:
@@ -98,6 +99,7 @@ def read_page(
 
 
 def offset_page(paged: PagedSelect, columns: tuple[str, ...], base: str, page: int, per_page: int) -> CollectionPage:
+    """Return the page with this number. Its links have cursors from CURSOR_THRESHOLD rows on."""
     offset = (page - 1) * per_page
     rows = paged.offset_page(columns, offset, per_page)
     meta = build_meta(paged, rows, page, per_page)
@@ -107,12 +109,13 @@ def offset_page(paged: PagedSelect, columns: tuple[str, ...], base: str, page: i
 
 
 def build_meta(paged: PagedSelect, rows: Sequence[AnyRow], page: int, per_page: int) -> CollectionMeta:
-    """How many there are, which the rows know, too. 404 where there is no such collection."""
+    """Return the `_meta` of a page. Each row has the total; without rows, query it, and raise 404 if there is none."""
     total = rows[0].total if rows else total_or_404(paged)
     return CollectionMeta(page, per_page, -(-total // per_page), total)
 
 
 def offset_links(window: Page, base: str, meta: CollectionMeta) -> PageLinks:
+    """Return links with page numbers only. Past the end, `prev` is the last page."""
     last = min(meta.page - 1, meta.total_pages)
     return PageLinks(
         page_url(base, meta, meta.page),
@@ -123,7 +126,7 @@ def offset_links(window: Page, base: str, meta: CollectionMeta) -> PageLinks:
 
 
 def cursor_links(window: Page, base: str, meta: CollectionMeta) -> PageLinks:
-    """Links with positions: those of the outermost rows, or where there are none, the end that was reached."""
+    """Return links with the cursors of the first and last row; for an empty page, with empty cursors."""
     after_last = encode_cursor(window.rows[-1].cursor) if window.rows else ''
     before_first = encode_cursor(window.rows[0].cursor) if window.rows else ''
     return PageLinks(
@@ -135,7 +138,7 @@ def cursor_links(window: Page, base: str, meta: CollectionMeta) -> PageLinks:
 
 
 def first_and_last_urls(base: str, meta: CollectionMeta) -> tuple[str, str]:
-    """The first and the last page."""
+    """Return the URLs of the first and the last page."""
     return page_url(base, meta, 1), page_url(base, meta, max(1, meta.total_pages))
 
 

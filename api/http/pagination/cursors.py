@@ -1,7 +1,7 @@
-"""Positions in the order of a collection, as clients see them.
+"""Opaque pagination cursors.
 
-A position is the value of the column that orders the collection, signed for the path, so that nothing but what was
-given out is taken, and only where it was given out.
+A cursor is the value of the column that orders the collection. It is signed together with the path, so that the API
+accepts only cursors that it issued for the same collection.
 """
 
 import base64
@@ -14,18 +14,19 @@ from api.errors import ApiError
 from api.problems import INVALID_CURSOR
 from api.security.keyring import keyring
 
+# Part of every signature: changing it invalidates all issued cursors.
 PURPOSE = 'position'
 MAC_BYTES = 8
 
 
 def encode_cursor(cursor: int) -> str:
-    """The position as clients see it."""
+    """Return the signed cursor as URL-safe Base64 text without padding."""
     value = cursor.to_bytes(8, 'big')
     return encode_base64(value + next(cursor_signatures(value)))
 
 
 def decode_cursor(text: str) -> int | None:
-    """The position that was sealed; None for the empty text. 400 for what was never given out for this path."""
+    """Return the value of the cursor, or None for the empty text. Raise 400 if it was not issued for this path."""
     if not text:
         return None
     try:
@@ -33,7 +34,7 @@ def decode_cursor(text: str) -> int | None:
     except ValueError:
         raw = b''
     value, signature = raw[:8], raw[8:]
-    # Base64 has several ways to write some bytes, of which one was given out.
+    # Several Base64 texts decode to the same bytes; only the canonical one was issued.
     if encode_base64(raw) == text and any(
         hmac.compare_digest(signature, candidate) for candidate in cursor_signatures(value)
     ):
@@ -46,5 +47,5 @@ def encode_base64(raw: bytes) -> str:
 
 
 def cursor_signatures(value: bytes) -> Iterator[bytes]:
-    """With the current key, then with those before it."""
+    """Yield the signatures with the current key, then with the previous keys."""
     return (mac[:MAC_BYTES] for mac in keyring.derive_all(PURPOSE, request.path.encode() + value))

@@ -1,4 +1,4 @@
-"""What the pages of collections and of timelines have in common: how they are asked for, found, and answered."""
+"""Pagination shared by collections and timelines: arguments, keyset pages, and responses."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -22,7 +22,7 @@ from api.schemas.collections import TimelineRequestSchema
 
 
 class PageLinks(NamedTuple):
-    """first and last are in the header `Link` only."""
+    """The URLs of a page and of related pages. `first` and `last` are only in the header `Link`."""
 
     self: str
     next: str | None
@@ -32,7 +32,7 @@ class PageLinks(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Rows, and whether there are others on either side of them."""
+    """The rows of a page, and whether there are rows before and after them."""
 
     rows: Sequence[AnyRow]
     has_before: bool
@@ -40,7 +40,10 @@ class Page(NamedTuple):
 
 
 def page_arguments(schema: type[TimelineRequestSchema]) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Like APIFairy's `arguments`, which costs as much as a statement, for a schema that never refuses anything."""
+    """Decorate a view to get its query arguments as a dict, for a schema whose fields accept every value.
+
+    It replaces APIFairy's `arguments`, which takes as long as an SQL statement.
+    """
     instance = schema()
 
     def decorate(page: Callable[..., Response]) -> Callable[..., Response]:
@@ -62,12 +65,12 @@ def page_arguments(schema: type[TimelineRequestSchema]) -> Callable[[Callable[..
 
 
 def item_columns(schema: ResponseSchema) -> tuple[str, ...]:
-    """The members that the items of a collection need to be dumped whole."""
+    """Return the columns that the items of a collection need."""
     return cast(tuple[str, ...], cast(Any, schema.fields['items']).schema.columns)
 
 
 def page_response(schema: ResponseSchema, page: Any) -> Response:
-    """The answer for a page, with its links in a header, too (RFC 8288)."""
+    """Return the response for a page, with its links in the header `Link` (RFC 8288); 304 if it has not changed."""
     require_acceptable()
     etag = weak_etag(
         schema.only and sorted(schema.only), [*map(tuple, page.items)], tuple(page.meta), tuple(page.links)
@@ -84,7 +87,10 @@ def page_response(schema: ResponseSchema, page: Any) -> Response:
 
 
 def total_or_404(paged: PagedSelect) -> Any:
-    """What is known of a collection that has no rows to show: how many there are, if it is counted. 404 if nothing."""
+    """Return the total of a collection, for a page without rows. Raise 404 if the collection does not exist.
+
+    For a timeline, which has no count, the result only says that it exists.
+    """
     select = paged.count_query or paged.exists_query
     total = select.scalar() if select else 0
     if total is None:
@@ -93,7 +99,7 @@ def total_or_404(paged: PagedSelect) -> Any:
 
 
 def decode_cursor_or_404(paged: PagedSelect, text: str) -> int | None:
-    """The position that was sealed. A collection that is not there is 404 before a position that never was is 400."""
+    """Return the decoded cursor. Raise 404 if the collection does not exist, else 400 if the cursor is invalid."""
     try:
         return decode_cursor(text)
     except ApiError:
@@ -102,17 +108,19 @@ def decode_cursor_or_404(paged: PagedSelect, text: str) -> int | None:
 
 
 def page_after(paged: PagedSelect, columns: tuple[str, ...], limit: int, cursor: int | None) -> Page:
+    """Return the first `limit` rows after the cursor; None: of the collection. One more row tells if others follow."""
     rows = paged.keyset_page(columns, cursor, limit + 1)
     return Page(rows[:limit], has_before=cursor is not None, has_after=len(rows) > limit)
 
 
 def page_before(paged: PagedSelect, columns: tuple[str, ...], limit: int, cursor: int | None) -> Page:
+    """Return the last `limit` rows before the cursor; None: of the collection. One more row tells if others precede."""
     rows = paged.keyset_page(columns, cursor, limit + 1, reverse=True)
     return Page(rows[-limit:], has_before=len(rows) > limit, has_after=cursor is not None)
 
 
 def base_url(**filters: str) -> str:
-    """The URL of the request so far that something can be added to its query."""
+    """Return the path and query of the request without page parameters, ready for more: it ends with `?` or `&`."""
     fields = requested_fields()
     if fields is not None:
         filters['fields'] = fields

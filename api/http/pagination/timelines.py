@@ -1,7 +1,7 @@
-"""Pages of a timeline: a collection without numbers and totals, whose links are positions.
+"""Pages of a timeline: a collection without page numbers and counts, whose links have cursors.
 
-The link to what is newer is always there, so that a client can poll it; an empty answer has it again. Nothing gets an
-id below one that could be seen before it (see `actions.posts.in_turn`), so polling misses nothing.
+The link to newer items is always present, even on an empty page, so that clients can poll it. A new post always has a
+higher id than every post that was visible before it (see `actions.posts.serialized_insert`), so polling misses nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,9 +43,10 @@ class TimelinePage(NamedTuple):
 
 
 def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., PagedSelect]], Callable[..., Any]]:
-    """For views that return a listing: answers with the part that the query string asks for.
+    """Decorate a view that returns a PagedSelect: respond with the page that the query string requests.
 
-    One statement reads the rows; where there is none, another finds out whether the timeline exists (404).
+    One statement reads the rows. If there are none, a second statement checks whether the timeline exists, and raises
+    404 if not.
     """
     instance = schema()
 
@@ -66,6 +67,7 @@ def timeline(schema: type[TimelineSchema]) -> Callable[[Callable[..., PagedSelec
 def read_timeline(
     paged: PagedSelect, columns: tuple[str, ...], per_page: int, after: str | None = None, before: str | None = None
 ) -> TimelinePage:
+    """Return the page after or before a cursor, else the first page. `after` wins over `before`."""
     if before is not None and after is None:
         cursor = decode_cursor_or_404(paged, before)
         page = page_before(paged, columns, per_page, cursor)
@@ -81,6 +83,7 @@ def read_timeline(
 
 
 def timeline_links(paged: PagedSelect, page: Page, first: int, last: int, base: str) -> PageLinks:
+    """Return the links of a page. The link to newer items is always present; the other only if there are more rows."""
     has_after = page.has_after or not paged.descending
     has_before = page.has_before or paged.descending
     return PageLinks(
@@ -93,10 +96,10 @@ def timeline_links(paged: PagedSelect, page: Page, first: int, last: int, base: 
 
 
 def page_bounds(paged: PagedSelect, page: Page, cursor: int | None, *, reverse: bool) -> tuple[int, int]:
-    """What lies before `first` and behind `last` is not on the page, and nothing else is not.
+    """Return the cursors (first, last) of a page: every row outside of the page is before `first` or after `last`.
 
-    An empty page lies beyond the position that was asked for, whose own row is on its other side; or before the first
-    id.
+    An empty page has no rows on the far side of the requested cursor. The row of that cursor itself is on the near
+    side, so the bound there is moved by one id to include it. Without a cursor both bounds are before the first id.
     """
     if page.rows:
         return page.rows[0].cursor, page.rows[-1].cursor

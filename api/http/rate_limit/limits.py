@@ -1,7 +1,7 @@
-"""How often one may ask, stated beside each route: `@limited(...)`.
+"""Rate limits, declared on a view: `@rate_limited(...)`.
 
-A limit counts within a window of time that begins with the first request. Answers tell how much is left, in the fields
-of the IETF's draft (RateLimit-Policy, RateLimit).
+A limit counts requests in a fixed window that starts with the first request. Responses have the remaining quota in the
+header fields of the IETF draft (RateLimit-Policy, RateLimit).
 """
 
 import hashlib
@@ -24,9 +24,9 @@ RATE_LIMIT_HEADERS = ('RateLimit-Policy', 'RateLimit')
 
 
 class RateLimit(NamedTuple):
-    """So many times within so many seconds for each key, which is made of the request and the view's arguments.
+    """A limit of `quota` requests in `window` seconds for each key.
 
-    A request without a key is not counted.
+    key: returns the key of the current request, given the view's arguments; None: the request is not counted.
     """
 
     name: str
@@ -36,11 +36,15 @@ class RateLimit(NamedTuple):
 
     @property
     def policy(self) -> str:
+        """The item of the header RateLimit-Policy."""
         return f'"{self.name}";q={self.quota};w={self.window}'
 
 
 def client_address(*args: Any, **kwargs: Any) -> str:
-    """The client's, as trusted proxies tell it; of IPv6 the first 64 bits, because clients choose the others."""
+    """Return the client's address, as trusted proxies report it.
+
+    Of an IPv6 address only the first 64 bits, because clients can choose the others.
+    """
     try:
         client = ip_address(request.remote_addr or '')
     except ValueError:
@@ -51,7 +55,7 @@ def client_address(*args: Any, **kwargs: Any) -> str:
 
 
 def account_key(*args: Any, **kwargs: Any) -> str | None:
-    """Whose password is tried: the caller's, or that of the name in the request; None where nobody has such a name."""
+    """Return the username whose password is checked: the caller's, or that of the Basic credentials; None if absent."""
     caller = g.get('flask_httpauth_user')
     if caller:
         return normalize_username(caller.username)
@@ -71,13 +75,16 @@ def caller_id(*args: Any, **kwargs: Any) -> str:
 
 
 def changed_email_key(changes: dict[str, Any], **kwargs: Any) -> str | None:
-    """The caller's, where the body changes their e-mail address, because that sends mail: below `@body`."""
+    """Return the caller's id if the body changes their e-mail address, which sends mail.
+
+    Place the limit below `@body`.
+    """
     is_changed = changes.get('email', '').lower() not in ('', g.flask_httpauth_user.email.lower())
     return caller_id() if is_changed else None
 
 
 def body_email(body: dict[str, Any]) -> str:
-    """The address in the body: below `@body`."""
+    """Return the e-mail address in the body. Place the limit below `@body`."""
     return str(body['email']).lower()
 
 
@@ -93,7 +100,10 @@ TOKEN_LIMIT = RateLimit('token', 300, 5 * MINUTE, lambda token_id: str(token_id)
 
 
 def rate_limited(*limits: RateLimit) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """For views: 429 beyond any of the limits. Above `authenticate` it comes before any password is looked at."""
+    """Decorate a view to raise 429 over any of the limits.
+
+    Above `authenticate` it runs before any password is checked.
+    """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         annotate(view, limits=[*limits, *getattr(view, '_spec', {}).get('limits', [])])
@@ -110,7 +120,7 @@ def rate_limited(*limits: RateLimit) -> Callable[[Callable[..., Any]], Callable[
 
 
 def check_limit(limit: RateLimit, *args: Any, **kwargs: Any) -> None:
-    """Counts the request. 429 where it is one too many."""
+    """Count the request. Raise 429 with `Retry-After` if it is over the limit."""
     store: RateLimitStore | None = current_app.extensions['limits']
     if store is None or (key := limit.key(*args, **kwargs)) is None:
         return
@@ -123,6 +133,7 @@ def check_limit(limit: RateLimit, *args: Any, **kwargs: Any) -> None:
 
 
 def add_rate_limit_headers(request: Request, response: Response) -> None:
+    """Add the headers for the limits that counted this request. After-request hook."""
     if counted := g.get('limits'):
         response.headers['RateLimit-Policy'] = ', '.join(limit.policy for limit, _, _ in counted)
         response.headers['RateLimit'] = ', '.join(

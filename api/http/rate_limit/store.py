@@ -1,4 +1,4 @@
-"""How often something happened lately: in Redis for all processes, in memory for one alone."""
+"""Counters of rate limits: in Redis for all processes, or in the memory of one process."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ EXPIRY_INTERVAL = 60
 FALLBACK_WEIGHT = 2
 PROBE_KEY = 'microblog/probe'
 
-# Counts, begins a window with the first, and tells how many milliseconds of it are left.
+# Increments the counter, starts the window at the first hit, and returns the count and the milliseconds left.
 COUNT_SCRIPT = """
 local times = redis.call('INCR', KEYS[1])
 if times == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 
 class WindowCount(NamedTuple):
-    """times: within this window, this time included. seconds: until the window ends."""
+    """The state of a counter. hits: in this window, including this one. reset_after: seconds until the window ends."""
 
     hits: int
     reset_after: float
 
 
 class MemoryStore:
-    """The counts of this process. Those whose windows have ended are swept out once a minute."""
+    """Counters in the memory of this process. Expired windows are removed once a minute."""
 
     def __init__(self) -> None:
         self._windows: dict[str, tuple[int, float]] = {}
@@ -43,6 +43,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def increment(self, key: str, seconds: float, amount: int = 1) -> WindowCount:
+        """Add `amount` to the counter of the key. seconds: the length of a new window."""
         now = monotonic()
         with self._lock:
             if now >= self._expire_at:
@@ -52,16 +53,17 @@ class MemoryStore:
             if ends_at <= now:
                 hits, ends_at = 0, now + seconds
             self._windows[key] = hits + amount, ends_at
-        # A sum of floats less one of them can be a little more than the other.
+        # Floating point: (now + seconds) - now can be slightly more than seconds.
         return WindowCount(hits + amount, min(seconds, ends_at - now))
 
 
 class RateLimitStore:
-    """Counts in windows of time, which begin when something happens for the first time.
+    """Counters with fixed windows, which start at the first hit.
 
-    uri: `memory://`, or `redis://host:port/number`. While Redis does not answer this process counts for itself, and
-    counts everything twice, because it knows only its own part. Whoever finds out waits for SECONDS_TO_WAIT; then a
-    thread watches until Redis is back, and nobody else waits.
+    uri: `memory://`, or `redis://host:port/number`. While Redis does not respond, this process counts in its own
+    memory, and counts every request FALLBACK_WEIGHT times, because it does not see those of other processes. Requests
+    that detect the failure wait for up to REDIS_TIMEOUT seconds. Then a thread probes Redis until it responds, and no
+    other request waits.
     """
 
     def __init__(self, uri: str):
@@ -71,7 +73,7 @@ class RateLimitStore:
         self._lock = threading.Lock()
 
     def increment(self, key: str, seconds: int) -> WindowCount:
-        """Counts one more for the key within a window of that many seconds."""
+        """Add one to the counter of the key. seconds: the length of a new window."""
         if self._shared is None:
             return self._local.increment(key, seconds)
         if not self._is_down:
@@ -89,17 +91,17 @@ class RateLimitStore:
         with self._lock:
             if not self._is_down:
                 self._is_down = True
-                log.error('Redis is away, limits are counted in this process: %s', error)
+                log.error('Redis is unavailable, counting rate limits in this process: %s', error)
                 threading.Thread(target=self._probe_until_up, daemon=True).start()
 
     def _probe_until_up(self) -> None:
         while self._is_down:
             sleep(PROBE_INTERVAL)
-            # A ping would be answered by one that is full or read-only, too.
+            # PING would also succeed on a server that is full or read-only.
             with suppress(RedisError):
                 self._increment_shared(PROBE_KEY, PROBE_INTERVAL)
                 self._is_down = False
-        log.warning('Redis is back, limits are counted there again')
+        log.warning('Redis is available again, counting rate limits there')
 
 
 def register_script(uri: str) -> Any:
