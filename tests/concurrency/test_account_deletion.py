@@ -1,4 +1,4 @@
-"""How accounts end: at once for whoever calls, in bounded steps for the database, and with nothing left over."""
+"""Account deletion: immediate for clients, in bounded batches for the database, and without rows left behind."""
 
 import os
 import random
@@ -45,12 +45,12 @@ from tests.support.rows import add_follows, add_likes, add_posts, add_users, log
 TEST_BATCH_SIZE = 3
 STEP_OF_A_WORKER = 50
 KINDS = ('posts', 'likes', 'fans', 'replies', 'followers', 'following')
-# What one step asks of the database, however much there is; the first with all that a request does.
+# Upper bounds of one batch, whatever the size of the account. The first batch includes the rest of its request.
 MAX_STATEMENTS, MAX_ROWS = 40, 15 + 20 * TEST_BATCH_SIZE
 LEAVERS, REQUESTS = 8, 40
 SECONDS = 60
 WORKER = ('-m', 'api.server.worker')
-# A worker that does something else, too, whenever it has done a part of a step.
+# A worker that runs additional code after each call of one function of a batch.
 STOP_IN_THE_SECOND_STEP = "then.calls = getattr(then, 'calls', 0) + 1; time.sleep(3600 * (then.calls > 1))"
 WORKER_THAT = """
 import os, signal, time
@@ -77,11 +77,11 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def steps_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps as large as those of WORKER_THAT."""
+    """Use the batch size of WORKER_THAT."""
     monkeypatch.setattr(account_deletion, 'BATCH_SIZE', STEP_OF_A_WORKER)
 
 
-def leave(client: Client, password: str = PASSWORD, id: int | None = None) -> Any:
+def delete_account(client: Client, password: str = PASSWORD, id: int | None = None) -> Any:
     return client.delete(f'/api/users/{id or client.id}', json={'password': password})
 
 
@@ -93,7 +93,7 @@ def wrong_counters(app: Flask) -> int:
 
 
 def read_value(app: Flask, statement: Any) -> Any:
-    """A value, without waiting for whoever writes."""
+    """Return a value, without waiting for writers."""
     with app.app_context(), autocommit_engine(db.engine).connect() as connection:
         return connection.scalar(statement)
 
@@ -103,7 +103,7 @@ def is_there(app: Flask, id: int) -> bool:
 
 
 def references(app: Flask, id: int) -> dict[str, int]:
-    """How many rows of each table refer to a user."""
+    """Return how many rows of each table refer to a user."""
     with app.app_context():
         return {
             f'{table.name}.{key.parent.name}': found
@@ -121,7 +121,7 @@ def count_rows(app: Flask) -> dict[str, int]:
 
 
 def deliver_all(app: Flask, after: Callable[[], None] = lambda: None) -> int:
-    """Does what the worker does until nothing is due; how often."""
+    """Run jobs, as the worker does, until none is due, and return their number."""
     for times in count():
         with app.app_context():
             if not run_next_job():
@@ -131,7 +131,7 @@ def deliver_all(app: Flask, after: Callable[[], None] = lambda: None) -> int:
 
 
 def attempt(app: Flask, action: Callable[[], Any]) -> type[Exception] | None:
-    """What an action raises, whose transaction is committed where it raises nothing."""
+    """Run and commit an action, and return the type of its ApiError, or None if it succeeds."""
     with app.app_context():
         try:
             action()
@@ -141,12 +141,12 @@ def attempt(app: Flask, action: Callable[[], Any]) -> type[Exception] | None:
     return None
 
 
-# Who may, and what is gone
+# Permissions, and what is deleted
 
 
 def test_deletion_requires_the_password(app: Flask, login: Any) -> None:
     ana = login('ana')
-    refused = leave(ana, 'not the password')
+    refused = delete_account(ana, 'not the password')
     assert (refused.status_code, refused.json['message']) == (400, 'this is not your password')
     assert list(refused.json['errors']) == ['password']
     assert ana.delete(f'/api/users/{ana.id}').status_code == 415
@@ -157,8 +157,8 @@ def test_deletion_requires_the_password(app: Flask, login: Any) -> None:
 
 def test_only_your_own_account_can_be_deleted(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
-    assert leave(ana, id=ben.id).status_code == 403
-    assert leave(ana, id=999).status_code == 403
+    assert delete_account(ana, id=ben.id).status_code == 403
+    assert delete_account(ana, id=999).status_code == 403
     assert (ana.get('/api/me').status_code, ben.get('/api/me').status_code) == (200, 200)
 
 
@@ -176,7 +176,7 @@ def test_deletion_requires_the_scope(app: Flask, login: Any) -> None:
 def test_deletion_revokes_all_tokens(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
     made = ana.post('/api/me/tokens', json={'name': 'program', 'scopes': ['users:read', 'account:manage']}).json
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     for token in (ana.token, made['token']):
         assert ana.get('/api/me', headers={'Authorization': f'Bearer {token}'}).status_code == 401
     assert ana.ask_for_token('ana').status_code == 401
@@ -188,24 +188,24 @@ def test_deletion_revokes_all_tokens(app: Flask, login: Any) -> None:
 def test_token_with_the_scope_deletes_the_account(app: Flask, login: Any) -> None:
     ana = login('ana')
     ana.token = ana.post('/api/me/tokens', json={'name': 'program', 'scopes': ['account:manage']}).json['token']
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     assert not is_there(app, ana.id)
 
 
 def test_username_and_email_become_available(app: Flask, make_user: Any, login: Any) -> None:
     ana = login('ana')
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     assert make_user('ana')['id'] > ana.id
 
 
-def make_a_life(ana: Client, ben: Client) -> tuple[int, int]:
-    """Everything that somebody can have. A post of ben's that ana answered, and one that answers ana."""
+def make_account_data(ana: Client, ben: Client) -> tuple[int, int]:
+    """Create rows of every kind for ana. Return the post of ben that ana replied to, and one that replies to ana."""
     parent = ben.post('/api/posts', json={'text': 'before'}).json['id']
     own = ana.post('/api/posts', json={'text': 'Quite so.', 'reply_to_id': parent}).json['id']
     reply = ben.post('/api/posts', json={'text': 'after', 'reply_to_id': own}).json['id']
-    answered = ana.post('/api/posts', json={'text': 'Yes.', 'reply_to_id': own}).json['id']
+    second = ana.post('/api/posts', json={'text': 'Yes.', 'reply_to_id': own}).json['id']
     ana.patch(f'/api/posts/{own}', data='{"text": "No."}', content_type='application/merge-patch+json')
-    for client, post in ((ana, parent), (ana, own), (ben, own), (ben, answered)):
+    for client, post in ((ana, parent), (ana, own), (ben, own), (ben, second)):
         assert client.put(f'/api/posts/{post}/like').status_code == 204
     assert ana.put(f'/api/me/following/{ben.id}').status_code == 204
     assert ben.put(f'/api/me/following/{ana.id}').status_code == 204
@@ -216,13 +216,13 @@ def make_a_life(ana: Client, ben: Client) -> tuple[int, int]:
 
 def test_deletion_leaves_no_rows(app: Flask, login: Any) -> None:
     ana, ben = login('anastasia'), login('ben')
-    make_a_life(ana, ben)
+    make_account_data(ana, ben)
     assert sorted(references(app, ana.id)) == [
         *('follows.followed_id', 'follows.follower_id', 'jobs.user_id'),
         *('likes.user_id', 'posts.author_id', 'tokens.user_id'),
     ]
     assert 'anastasia' in dump_rows(app)
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     assert references(app, ana.id) == {}
     assert not is_there(app, ana.id)
     assert 'anastasia' not in dump_rows(app)
@@ -233,8 +233,8 @@ def test_deletion_leaves_no_rows(app: Flask, login: Any) -> None:
 
 def test_replies_of_others_stay_detached(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
-    parent, reply = make_a_life(ana, ben)
-    assert leave(ana).status_code == 204
+    parent, reply = make_account_data(ana, ben)
+    assert delete_account(ana).status_code == 204
     left = ben.get(f'/api/posts/{reply}').json
     assert (left['text'], left['_links'].get('in_reply_to')) == ('after', None)
     before = ben.get(f'/api/posts/{parent}').json
@@ -250,21 +250,21 @@ def test_failed_reset_jobs_are_deleted(app: Flask, login: Any) -> None:
         message = jobs.claim_job()
         jobs.reschedule_job(message.id, attempts=1, error='SMTPRecipientsRefused', permanent=True)
         db.session.commit()
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     assert 'anastasia' not in dump_rows(app).lower()
 
 
-# In steps
+# Batches
 
 
 def make_large(app: Flask, client: Client, others: list[int], sizes: dict[str, int]) -> None:
-    """Gives a user as much of each kind. Of the posts every third answers one of others, every fourth one of theirs."""
-    theirs = add_posts(app, others[0], sizes['likes'] + 1)
+    """Give a user this much of each kind. Every third post replies to a post of others, every fourth to an own one."""
+    others_posts = add_posts(app, others[0], sizes['likes'] + 1)
     own: list[int] = []
     for number in range(sizes['posts']):
-        answered = theirs[number % len(theirs)] if number % 3 == 0 else own[-1] if number % 4 == 0 else None
-        own += add_posts(app, client.id, 1, reply_to=answered)
-    add_likes(app, [(client.id, post) for post in theirs[: sizes['likes']]])
+        parent = others_posts[number % len(others_posts)] if number % 3 == 0 else own[-1] if number % 4 == 0 else None
+        own += add_posts(app, client.id, 1, reply_to=parent)
+    add_likes(app, [(client.id, post) for post in others_posts[: sizes['likes']]])
     if own:
         add_likes(app, [(fan, own[0]) for fan in [client.id, *others][: sizes['fans']]])
         for number in range(sizes['replies']):
@@ -276,14 +276,14 @@ def make_large(app: Flask, client: Client, others: list[int], sizes: dict[str, i
 
 
 class Work:
-    """What was asked of the database since the last look."""
+    """The statements and rows since the last call of `take`."""
 
     def __init__(self, app: Flask):
         with app.app_context():
             self.engine = db.engine
         self.statements = self.rows = 0
 
-    def note(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    def record(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         self.statements += 1
         self.rows += max(cursor.rowcount, len(parameters) if many else 0, 0)
 
@@ -296,20 +296,20 @@ class Work:
 @contextmanager
 def counted(app: Flask) -> Iterator[Work]:
     work = Work(app)
-    event.listen(work.engine, 'after_cursor_execute', work.note)
+    event.listen(work.engine, 'after_cursor_execute', work.record)
     yield work
-    event.remove(work.engine, 'after_cursor_execute', work.note)
+    event.remove(work.engine, 'after_cursor_execute', work.record)
 
 
 def check_steps(app: Flask, sizes: dict[str, int]) -> int:
-    """Lets a user with so much leave; after each step every counter is exact. How many steps it took."""
+    """Delete an account of these sizes, check all counters after each batch, and return the number of batches."""
     ana = log_in(app, 'anastasia')
     others = add_users(app, max(sizes.values()) + 1)
     make_large(app, ana, others, sizes)
     assert wrong_counters(app) == 0
     before = count_rows(app)
     with counted(app) as work:
-        assert leave(ana).status_code == 204
+        assert delete_account(ana).status_code == 204
         spent = [work.take()]
 
         def check() -> None:
@@ -355,21 +355,21 @@ def test_mixed_account_is_deleted_in_batches(app: Flask, sizes: dict[str, int]) 
 
 
 def test_deleting_twice_changes_nothing(app: Flask, login: Any) -> None:
-    """As two workers see it of whom one was too slow, or a worker and an administrator."""
+    """Two workers, one of which was too slow, or a worker and an administrator, may delete the same account."""
     ana = login('ana')
     login('ben')
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     with app.app_context():
         account_deletion.delete_batch(ana.id)
         db.session.commit()
     assert wrong_counters(app) == 0
 
 
-# Killed in between
+# Killed workers
 
 
 def make_posts(app: Flask, author: int, number: int) -> None:
-    """Posts of which every tenth was edited."""
+    """Insert posts, every tenth of which was edited."""
     rows = [{'author_id': author, 'text': f'post {n}', 'created_at': utcnow()} for n in range(number)]
     with app.app_context():
         db.session.execute(insert(Post), rows)
@@ -391,7 +391,7 @@ def own_posts(app: Flask, author: int) -> list[int]:
 
 @contextmanager
 def working(app: Flask, program: Sequence[str] = WORKER) -> Iterator[subprocess.Popen[bytes]]:
-    """A real worker, killed (-9) afterwards in whatever it does."""
+    """Start a real worker, yield its process, and kill it (SIGKILL) afterwards, whatever it does."""
     url = app.config['SQLALCHEMY_DATABASE_URI']
     environment = os.environ | {'ENVIRONMENT': 'development', 'DATABASE_URL': url, 'LOG_LEVEL': 'ERROR'}
     process = process_groups.start([sys.executable, *program], cwd=ROOT, env=environment)
@@ -418,7 +418,7 @@ def test_killed_worker_loses_nothing(app: Flask, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
     make_posts(app, ana.id, 10 * account_deletion.BATCH_SIZE)
     assert ben.put(f'/api/me/following/{ana.id}').status_code == 204
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     lefts = [posts_left(app, ana.id)]
     assert lefts == [9 * account_deletion.BATCH_SIZE]
     for _ in range(2):
@@ -442,7 +442,7 @@ def test_killed_worker_loses_nothing(app: Flask, login: Any) -> None:
 def test_worker_killed_in_a_batch_changes_nothing(app: Flask, login: Any, what: str) -> None:
     ana, ben = login('ana'), login('ben')
     make_posts(app, ana.id, account_deletion.BATCH_SIZE + 10)
-    assert leave(ana).status_code == 204
+    assert delete_account(ana).status_code == 204
     add_likes(app, [(ben.id, post) for post in own_posts(app, ana.id)])
     before = count_rows(app)
     with working(app, worker_that(what, 'os.kill(os.getpid(), signal.SIGKILL)')) as worker:
@@ -455,7 +455,7 @@ def test_worker_killed_in_a_batch_changes_nothing(app: Flask, login: Any, what: 
     assert wrong_counters(app) == 0
 
 
-# While it goes on
+# Concurrent requests
 
 
 def test_concurrent_requests_of_the_user_fail(app: Flask, login: Any) -> None:
@@ -480,7 +480,7 @@ def test_concurrent_requests_of_the_user_fail(app: Flask, login: Any) -> None:
         'issue a token': lambda: issue_token(actor=ana.id),
         'issue for a password': lambda: issue_token(actor=ana.id, credentials_version=0),
     }
-    close(app, ana.id)
+    disable(app, ana.id)
     expected = dict.fromkeys(actions, UnauthorizedError)
     before = dump_rows(app)
     assert {name: attempt(app, action) for name, action in actions.items()} == expected
@@ -499,17 +499,17 @@ def token_of(app: Flask, user: int) -> int:
         return db.session.scalars(select(Token.id).where(Token.user_id == user)).one()
 
 
-def close(app: Flask, user: int) -> None:
+def disable(app: Flask, user: int) -> None:
     with app.app_context():
         assert account_deletion.disable_account(user)
         db.session.commit()
 
 
 def start_waiting(action: Callable[[], Any]) -> threading.Thread:
-    """Starts an action that waits for what is locked here."""
+    """Start an action, in a thread, that waits for the locks held here."""
     thread = threading.Thread(target=action)
     thread.start()
-    thread.join(0.5)  # it waits now, or is done
+    thread.join(0.5)  # it now waits for a lock or has finished
     return thread
 
 
@@ -524,55 +524,55 @@ def test_no_token_survives_concurrent_deletion(app: Flask, login: Any) -> None:
             scopes=['users:read'],
             expires_in=timedelta(days=1),
         )
-        closing_it = start_waiting(lambda: close(app, ana.id))
+        disabling = start_waiting(lambda: disable(app, ana.id))
         db.session.commit()
-    closing_it.join()
+    disabling.join()
     assert count_rows(app)['tokens'] == 0
 
 
 def test_token_issue_does_not_deadlock_with_deletion(app: Flask, login: Any) -> None:
-    """As `issue_token` does it: the user first, then the tokens that have expired."""
+    """The order of locks is that of `issue_token`: the user first, then the expired tokens."""
     ana = login('ana')
     with exact(app):
         with app.app_context():
             lock_user(ana.id)
-            closing_it = start_waiting(lambda: close(app, ana.id))
+            disabling = start_waiting(lambda: disable(app, ana.id))
             db.session.execute(delete(Token).where(Token.user_id == ana.id))
             db.session.commit()
-        closing_it.join()
+        disabling.join()
     with app.app_context():
         assert db.session.scalar(select(User.disabled_at)) is not None
 
 
 def test_like_does_not_deadlock_with_deletion(app: Flask, login: Any) -> None:
-    """As `like_post` does it: the post first, then the user."""
+    """The order of locks is that of `like_post`: the post first, then the user."""
     ana = login('ana')
     post = add_posts(app, ana.id, 1)[0]
     responses: list[int] = []
     with exact(app):
         with app.app_context():
             likes.lock_post(post)
-            leaving_it = start_waiting(lambda: responses.append(leave(ana).status_code))
+            deleting = start_waiting(lambda: responses.append(delete_account(ana).status_code))
             lock_user(ana.id)
             db.session.commit()
-        leaving_it.join()
+        deleting.join()
         deliver_all(app)
     assert responses == [204]
     assert not is_there(app, ana.id)
 
 
 def test_follow_does_not_deadlock_with_deletion(app: Flask, login: Any) -> None:
-    """As `follow_user` does it: the user with the lower id first."""
+    """The order of locks is that of `follow_user`: the user with the lower id first."""
     ben, ana = login('ben'), login('ana')
     add_follows(app, [(ben.id, ana.id)])
     responses: list[int] = []
     with exact(app):
         with app.app_context():
             lock_user(ben.id)
-            leaving_it = start_waiting(lambda: responses.append(leave(ana).status_code))
+            deleting = start_waiting(lambda: responses.append(delete_account(ana).status_code))
             lock_user(ana.id)
             db.session.commit()
-        leaving_it.join()
+        deleting.join()
         deliver_all(app)
     assert responses == [204]
     assert not is_there(app, ana.id)
@@ -588,16 +588,16 @@ def test_two_mutual_repliers_delete_at_once(app: Flask, login: Any) -> None:
         add_follows(app, [(one.id, other.id) for one in users for other in users if one is not other])
         with exact(app):
             with ThreadPoolExecutor(len(users)) as pool:
-                assert [response.status_code for response in pool.map(leave, users)] == [204] * len(users)
+                assert [response.status_code for response in pool.map(delete_account, users)] == [204] * len(users)
             deliver_all(app)
         assert count_rows(app)['users'] == 0
 
 
 @pytest.fixture
 def between(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`between(model, action)`: somebody acts after a step has seen what there is, before it locks rows of that model.
+    """Return `between(model, action)`: run an action after a batch selects rows and before it locks those of the model.
 
-    On SQLite nobody can: there is a single writer.
+    On SQLite the action does not run, as there is a single writer.
     """
 
     def arrange(model: Any, action: Callable[[], Any]) -> None:
@@ -628,7 +628,7 @@ def test_changes_between_select_and_lock_are_handled(
     first, second = add_posts(app, ana.id, 2)
     add_likes(app, [(ben.id, first)])
     add_follows(app, [(ben.id, ana.id)])
-    close(app, ana.id)
+    disable(app, ana.id)
     acts = {
         'follow': lambda: follow_user(actor=cleo.id, id=ana.id),
         'unfollow': lambda: unfollow_user(actor=ben.id, id=ana.id),
@@ -647,17 +647,17 @@ def test_changes_between_select_and_lock_are_handled(
     assert not is_there(app, ana.id)
 
 
-# A storm
+# Load
 
 
 class DeletionStorm:
-    """Leavers who like, follow and answer each other until they leave, and others who go on with what they have."""
+    """Users who like, follow and reply until they delete their accounts, and others who keep their accounts."""
 
     def __init__(self, server: Server, leavers: list[Client], others: list[Client], posts: list[int]):
         self.server, self.leavers, self.others, self.posts = server, leavers, others, posts
 
     def request(self, chance: random.Random) -> tuple[str, str, Any]:
-        # The first posts of each go first, and many see them.
+        # Batches delete the first posts of a user first, and many requests choose those.
         post = chance.choice(self.posts)
         user = chance.choice(self.leavers + self.others).id
         return chance.choice(
@@ -671,18 +671,18 @@ class DeletionStorm:
             ]
         )
 
-    def act(self, client: Client, number: int, requests: int, leaves: bool) -> Counter[tuple[str, int]]:
+    def act(self, client: Client, number: int, requests: int, deletes_account: bool) -> Counter[tuple[str, int]]:
         chance = random.Random(f'{client.id} {number}')
         responses: Counter[tuple[str, int]] = Counter()
         with closing(Kept(self.server, client.token)) as kept:
-            for turn in range(requests):
-                if leaves and turn == requests // 2:
+            for index in range(requests):
+                if deletes_account and index == requests // 2:
                     status, _ = kept.ask('DELETE', f'/api/users/{client.id}', {'password': PASSWORD})
                     responses['LEAVE', status] += 1
                 method, path, body = self.request(chance)
                 status, _ = kept.ask(method, path, body)
                 responses[method, status] += 1
-                if leaves and turn > requests // 2:
+                if deletes_account and index > requests // 2:
                     assert status == 401
         return responses
 

@@ -1,4 +1,4 @@
-"""What happens at the same moment, over real connections to a real server."""
+"""Concurrent requests over real connections to a real server."""
 
 import random
 import threading
@@ -29,7 +29,7 @@ WRITERS = 8
 
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Calls all of them at the same moment, each in a thread."""
+    """Call all functions at the same moment, each in a thread, and return their results."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
@@ -46,7 +46,7 @@ def test_one_of_many_equal_registrations_succeeds(app: Flask, server: Server) ->
             {'username': f'ana{round}', 'email': f'ana{round}-{number}@example.com', 'password': PASSWORD}
             for number in range(AT_ONCE)
         ]
-        responses = at_once([lambda each=each: server.ask('POST', '/api/users', each) for each in registrations])
+        responses = at_once([lambda body=body: server.ask('POST', '/api/users', body) for body in registrations])
         refused = [response.json['message'] for response in responses if response.status == 400]
         assert sorted(response.status for response in responses) == [201] + [400] * (AT_ONCE - 1)
         assert set(refused) == {'please use a different username'}
@@ -61,8 +61,8 @@ def test_simultaneous_token_requests_share_one_token(server: Server, make_user: 
     assert len({response.json['token'] for response in responses}) == 1
 
 
-def walk(server: Server, token: str, url: str) -> Iterator[int]:
-    """The ids of a collection, from link to link."""
+def iterate(server: Server, token: str, url: str) -> Iterator[int]:
+    """Yield the ids of a collection, along its `next` links."""
     while url:
         page = server.ask('GET', url, Authorization=f'Bearer {token}').json
         yield from (item['id'] for item in page['items'])
@@ -71,7 +71,7 @@ def walk(server: Server, token: str, url: str) -> Iterator[int]:
 
 @contextmanager
 def writing(app: Flask, write: Callable[[random.Random], None]) -> Iterator[None]:
-    """Meanwhile, writers change rows in transactions of their own, one after the other."""
+    """Run WRITERS threads during the block, each of which writes in one transaction after another."""
     stop = threading.Event()
     failures: list[Exception] = []
     written = [0] * WRITERS
@@ -123,9 +123,9 @@ def test_iterating_users_sees_each_once(app: Flask, server: Server, login: Any) 
         )
 
     with writing(app, come_and_go):
-        # New users come last, so that the walk might never end: the first 600 ids and some are enough.
+        # New users come last, so the iteration might never end: the first 600 ids and some more are enough.
         seen = []
-        for id in walk(server, ana.token, '/api/users?per_page=7&after='):
+        for id in iterate(server, ana.token, '/api/users?per_page=7&after='):
             seen.append(id)
             if id > users[-1]:
                 break
@@ -147,7 +147,7 @@ def test_iterating_followers_sees_each_once(app: Flask, server: Server, login: A
 
     def follow_or_unfollow(chance: random.Random) -> None:
         pair = {'follower_id': chance.choice(passing), 'followed_id': hub.id}
-        # The row that both kinds of writers change comes first, so that they wait for each other here.
+        # Both kinds of writers change this row first, so that they wait for each other here.
         counter = update(User).where(User.id == hub.id)
         db.session.execute(counter.values(follower_count=User.follower_count))
         if db.session.execute(delete(Follow).filter_by(**pair)).rowcount:
@@ -158,13 +158,13 @@ def test_iterating_followers_sees_each_once(app: Flask, server: Server, login: A
 
     for _ in range(3):
         with writing(app, follow_or_unfollow):
-            seen = list(walk(server, hub.token, f'/api/users/{hub.id}/followers?per_page=7&after='))
+            seen = list(iterate(server, hub.token, f'/api/users/{hub.id}/followers?per_page=7&after='))
         stayed = [id for id in seen if id in staying]
         assert sorted(stayed) == sorted(staying)
 
 
 def make_authors(app: Flask, follower: int) -> list[int]:
-    """WRITERS users, all followed by one, and 600 posts of theirs."""
+    """Insert WRITERS users, all followed by one user, and 600 posts by them, and return their ids."""
     with app.app_context():
         chance = random.Random(0)
         users = [new_user(chance) for _ in range(WRITERS)]
@@ -180,7 +180,7 @@ def make_authors(app: Flask, follower: int) -> list[int]:
 
 @pytest.fixture
 def wide_app(app: Flask, settings: Settings) -> Iterator[Flask]:
-    """The application with a connection for each of the writers, on the database of `app`."""
+    """Yield an application with a connection for each writer, on the database of `app`."""
     wide = create_app(replace(settings, web_threads=WRITERS))
     yield wide
     with wide.app_context():
@@ -200,7 +200,7 @@ def test_iterating_posts_sees_each_once(wide_app: Flask, server: Server, login: 
     random.Random(0).shuffle(passing)
 
     def write_or_delete(chance: random.Random) -> None:
-        # Each post that comes is to go later; so does one of the old ones, as long as there are any.
+        # Each new post is deleted later, after the old ones that are in the queue before it.
         passing.append(create_post(actor=chance.choice(in_url), text='and gone')['id'])
         db.session.commit()
         with suppress(ApiError):
@@ -208,7 +208,7 @@ def test_iterating_posts_sees_each_once(wide_app: Flask, server: Server, login: 
 
     with writing(wide_app, write_or_delete):
         for _ in range(2):
-            seen = list(walk(server, reader.token, f'{url}?per_page=7'))
+            seen = list(iterate(server, reader.token, f'{url}?per_page=7'))
             assert seen == sorted(set(seen), reverse=True)
             assert staying <= set(seen)
 
@@ -241,7 +241,7 @@ def test_polling_during_writes_misses_nothing(app: Flask, server: Server, login:
                 if last and not page['items']:
                     return ids
 
-    # Before anything is written, however late the pollers begin.
+    # Read before anything is written, however late the pollers begin.
     urls = [reader.get(url).json['_links']['prev'] for url in ('/api/posts?per_page=5', '/api/feed?per_page=5')]
     with ThreadPoolExecutor(WRITERS + 2) as pool:
         pollers = [pool.submit(poll, url) for url in urls]
@@ -253,7 +253,7 @@ def test_polling_during_writes_misses_nothing(app: Flask, server: Server, login:
 
 
 def test_posts_become_visible_in_id_order(app: Flask, server: Server, login: Any) -> None:
-    """One has its id but is not committed yet: the next one waits, or whoever polls meanwhile would miss the first."""
+    """A post waits until posts with lower ids are committed. Otherwise a client that polls meanwhile misses them."""
     ana, ben, reader = login('ana'), login('ben'), login('reader')
     for writer in (ana, ben):
         assert reader.put(f'/api/me/following/{writer.id}').status_code == 204
@@ -275,7 +275,7 @@ def test_posts_become_visible_in_id_order(app: Flask, server: Server, login: Any
         with app.app_context():
             first = create_post(actor=ana.id, text='first')['id']
             second = pool.submit(write)
-            # Where nobody waits it is there in a moment; that it waits can only be seen by waiting.
+            # Without the lock the second post would be visible at once; only a pause shows that it waits.
             wait([second], timeout=0.5)
             seen = poll()
             db.session.commit()

@@ -1,4 +1,4 @@
-"""Writers that race, and clients that retry while servers die: over real connections, to real processes."""
+"""Concurrent writes with one ETag, and retries while server processes are killed, over real connections."""
 
 import os
 import secrets
@@ -33,7 +33,7 @@ def running_servers(starts_processes: None, migrated_app: Flask, settings: Setti
 
 @pytest.fixture
 def servers(app: Flask, running_servers: Server) -> Server:
-    """A server of two processes, on the database of `app`."""
+    """Return a server of two processes, on the database of `app`."""
     return running_servers
 
 
@@ -71,7 +71,7 @@ def test_one_of_delete_and_update_with_same_etag_succeeds(servers: Server, login
 
 
 def persist(server: Server, token: str, key: str, text: str) -> ServerResponse:
-    """Sends the same until it is answered for good."""
+    """Send the same request until it succeeds, and return the response."""
     headers = {'Authorization': f'Bearer {token}', 'Idempotency-Key': key}
     deadline = time.monotonic() + WAIT_TIMEOUT
     while time.monotonic() < deadline:
@@ -84,14 +84,14 @@ def persist(server: Server, token: str, key: str, text: str) -> ServerResponse:
             return response
         assert response.status in (409, 503)
         time.sleep(0.05)
-    raise AssertionError(f'{key} is not answered')
+    raise AssertionError(f'no response for {key}')
 
 
 def test_retried_posts_are_created_once(app: Flask, servers: Server, login: Any) -> None:
     ana = login('ana')
     keys = {secrets.token_hex(8): f'post {number}' for number in range(KEYS)}
     first, second = children_of(servers.process)
-    to_kill = {KEYS: first, 2 * KEYS: second}  # after so many answers
+    to_kill = {KEYS: first, 2 * KEYS: second}  # after this many responses
     with ThreadPoolExecutor(12) as pool:
         sendings = [
             (key, pool.submit(persist, servers, ana.token, key, text))

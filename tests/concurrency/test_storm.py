@@ -1,4 +1,4 @@
-"""Many writers on few rows, over connections that stay open: every answer is as promised, every count is exact."""
+"""Many writers on few rows, over persistent connections: every status is expected and every counter is exact."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ THREADS = 12
 REQUESTS = 2_000
 ROUNDS = 25
 
-# What is counted, and the rows that count.
+# Each counter, and the query that counts its rows.
 COUNTERS = {
     User.post_count: select(func.count()).where(Post.author_id == User.id),
     User.follower_count: select(func.count()).where(Follow.followed_id == User.id),
@@ -40,7 +40,7 @@ Request = tuple[str, str, Any]
 
 
 class Kept:
-    """A connection of one user's that the server may not close."""
+    """A persistent connection of one user, which the server must not close."""
 
     def __init__(self, server: Server, token: str | None):
         self.connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)
@@ -49,7 +49,7 @@ class Kept:
         self.headers = {'Authorization': f'Bearer {token}'}
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """The status, which is none of an error of the server's, and the JSON of an answer."""
+        """Send a request, fail on a 5xx, and return the status and the JSON of the response."""
         headers = self.headers
         if body is not None:
             kind = 'application/merge-patch+json' if method == 'PATCH' else 'application/json'
@@ -65,7 +65,7 @@ class Kept:
 
 
 def in_threads(work: Callable[[int], Any]) -> list[Any]:
-    """Does the work in THREADS threads, which start at the same moment."""
+    """Run `work` in THREADS threads that start at the same moment, and return the results."""
     barrier = threading.Barrier(THREADS)
 
     def start(number: int) -> Any:
@@ -77,7 +77,7 @@ def in_threads(work: Callable[[int], Any]) -> list[Any]:
 
 
 def wrong_counters(app: Flask) -> list[str]:
-    """A line for each counter that is not what COUNT(*) says."""
+    """Return a line for each counter that differs from COUNT(*)."""
     wrong = []
     with app.app_context():
         for counter, count in COUNTERS.items():
@@ -97,7 +97,7 @@ def wrong_counters(app: Flask) -> list[str]:
 
 
 def deadlocks(app: Flask) -> int:
-    """How many PostgreSQL has counted in this database."""
+    """Return how many deadlocks PostgreSQL has counted in this database; 0 on SQLite."""
     with app.app_context():
         if db.engine.dialect.name == 'sqlite':
             return 0
@@ -107,7 +107,7 @@ def deadlocks(app: Flask) -> int:
 
 @contextmanager
 def exact(app: Flask) -> Iterator[None]:
-    """Afterwards all counters are right, and nobody was in a deadlock."""
+    """Check after the block that all counters are exact and that no deadlock has occurred."""
     before = deadlocks(app)
     yield
     assert wrong_counters(app) == []
@@ -116,13 +116,13 @@ def exact(app: Flask) -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def wide_server(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Server]:
-    """A server that has a thread, and so a transaction, for each of ours."""
+    """Yield a server with a thread, and so a transaction, for each thread of the test."""
     with start_server(settings.database_url, WEB_THREADS=str(THREADS)) as server:
         yield server
 
 
 class Storm:
-    """Writes at random. Each user has a few posts on the board, of which everyone chooses; some of them are gone."""
+    """Random writes. Each user has a few posts on the board, from which all users choose; some of them are deleted."""
 
     POSTS_OF_EACH = 2
     EXPECTED = {
@@ -144,8 +144,8 @@ class Storm:
                 written = [kept.ask('POST', '/api/posts', {'text': 'hello'})[1] for _ in range(self.POSTS_OF_EACH)]
             self.board.append([post['id'] for post in written])
 
-    def blow(self, number: int) -> Counter[tuple[str, int]]:
-        """One thread's share of the requests; how often what was answered how."""
+    def run(self, number: int) -> Counter[tuple[str, int]]:
+        """Send the requests of one thread, and return how often each action had each status."""
         chance = random.Random(f'thread {number}')
         responses: Counter[tuple[str, int]] = Counter()
         own = number % len(self.users)
@@ -178,11 +178,11 @@ class Storm:
 def check_storm(app: Flask, server: Server, login: Any) -> None:
     storm = Storm(server, [login(name) for name in ('ana', 'ben', 'cleo', 'dan')])
     with exact(app):
-        responses = sum(in_threads(storm.blow), Counter())
+        responses = sum(in_threads(storm.run), Counter())
     assert responses.total() == REQUESTS
     promised = {(action, status) for action, statuses in storm.EXPECTED.items() for status in statuses}
     assert set(responses) <= promised, responses
-    # Most of what was meant to change a row did find it.
+    # Most requests that were meant to change a row found it.
     assert all(
         responses[action, min(statuses)] >= 50 for action, statuses in storm.EXPECTED.items() if action != 'reply'
     )
@@ -198,20 +198,20 @@ def test_storm_with_many_transactions_keeps_counters_exact(app: Flask, wide_serv
 
 
 def rounds(server: Server, tokens: list[Any], requests: Callable[[int], list[Request]]) -> Counter[tuple[str, int]]:
-    """ROUNDS times as many requests at the same moment as there are threads; how often what was answered how.
+    """Send one request per thread at the same moment, ROUNDS times; return how often each method had each status.
 
-    requests: those of a round, one for each thread, in the order of the tokens.
+    requests: returns the requests of a round, one for each thread, in the order of the tokens.
     """
     barrier = threading.Barrier(THREADS, timeout=30)
     round_requests: list[Request] = []
 
-    def take_part(number: int) -> Counter[tuple[str, int]]:
+    def send_rounds(number: int) -> Counter[tuple[str, int]]:
         responses: Counter[tuple[str, int]] = Counter()
-        # Where one of them fails nobody waits for it.
+        # If one thread fails, the others must not wait for it.
         with closing(Kept(server, tokens[number])) as kept, suppress(threading.BrokenBarrierError):
             for round in range(ROUNDS):
                 try:
-                    # One of them prepares the round; the others wait at the second barrier.
+                    # One thread prepares the round; the others wait at the second barrier.
                     if barrier.wait() == 0:
                         round_requests[:] = requests(round)
                     barrier.wait()
@@ -222,7 +222,7 @@ def rounds(server: Server, tokens: list[Any], requests: Callable[[int], list[Req
                     raise
         return responses
 
-    return sum(in_threads(take_part), Counter())
+    return sum(in_threads(send_rounds), Counter())
 
 
 def test_mutual_follows_are_counted_once(app: Flask, wide_server: Server, login: Any) -> None:
@@ -245,7 +245,7 @@ def test_mutual_follows_are_counted_once(app: Flask, wide_server: Server, login:
 
 
 def write(client: Any, reply_to: int | None = None) -> int:
-    """A post written in this process; its id."""
+    """Create a post in this process, and return its id."""
     body = {'text': 'hello'} | ({'reply_to_id': reply_to} if reply_to else {})
     response = client.post('/api/posts', json=body)
     assert response.status_code == 201
@@ -261,7 +261,7 @@ def test_deleting_a_post_while_others_like_and_reply(app: Flask, wide_server: Se
         write(cleo, post)
         like, one_post = f'/api/posts/{post}/like', f'/api/posts/{post}'
         reply = ('POST', '/api/posts', {'text': 'so you say', 'reply_to_id': post})
-        # Whose they are repeats with the clients: ana, ben, cleo, dan. The round decides who else is early.
+        # The clients ana, ben, cleo and dan send these in turn. The round decides whether ben likes or unlikes.
         return [
             ('DELETE', one_post, None),
             ('PUT' if round % 2 else 'DELETE', like, None),
@@ -285,7 +285,7 @@ def test_deleting_a_post_while_others_like_and_reply(app: Flask, wide_server: Se
 
 
 def test_deleting_a_thread_at_once(app: Flask, wide_server: Server, login: Any) -> None:
-    """A post, what it answers, and what answers it: in one moment all go, and get a reply and a like."""
+    """All posts of a thread are deleted at the same moment, and each gets a reply and a like meanwhile."""
     clients = [login(name) for name in ('ana', 'ben', 'cleo', 'dan')]
     families: list[list[int]] = []
 
@@ -293,7 +293,7 @@ def test_deleting_a_thread_at_once(app: Flask, wide_server: Server, login: Any) 
         family = [write(clients[0])]
         for generation in range(1, 4):
             family.append(write(clients[generation], family[-1]))
-        # A brother or sister of each, which ON DELETE SET NULL has to change, too.
+        # Another reply to each parent, which ON DELETE SET NULL has to change, too.
         for generation in range(3):
             write(clients[round % 4], family[generation])
         families.append(family)

@@ -20,7 +20,11 @@ tree: Path
 
 
 class Outcome(NamedTuple):
-    """killer: the test that failed, or why else the mutant is dead; empty for a survivor. ran: the number of tests."""
+    """The result of one mutant.
+
+    killer: the test that failed, or another reason why the mutant is killed; empty for a survivor. ran: how many tests
+    ran.
+    """
 
     mutation: Mutation
     killer: str
@@ -28,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 def enter(trees: 'multiprocessing.SimpleQueue[Path]') -> None:
-    """Begin a worker: it has a copy of the source tree of its own."""
+    """Initialize a worker process with its own copy of the source tree."""
     global tree
     tree = trees.get()
 

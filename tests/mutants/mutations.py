@@ -40,7 +40,10 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 @dataclass(frozen=True)
 class Mutation:
-    """One change of one file. start and end: offsets in bytes. lines: of the statement, for the tests that reach it."""
+    """One change of one file.
+
+    start, end: offsets in bytes. lines: the lines of the statement, to find the tests that reach it.
+    """
 
     path: str
     kind: str
@@ -68,20 +71,20 @@ def unindented(lines: bytes) -> str:
 
 def mutations(path: str, source: bytes) -> list[Mutation]:
     """Return all mutations of a file, in the order of the source."""
-    walker = Walker(path, source)
-    walker.visit_body(ast.parse(source), in_function=False)
-    return sorted(walker.found, key=lambda found: (found.start, found.end, found.text))
+    collector = Collector(path, source)
+    collector.visit_body(ast.parse(source), in_function=False)
+    return sorted(collector.found, key=lambda found: (found.start, found.end, found.text))
 
 
 def draw(found: list[Mutation], count: int, seed: int) -> list[Mutation]:
-    """Return a sample. Most texts are documentation or keys, which any test notices, so one in four takes part."""
+    """Return a sample. It draws from one text in four only: most are documentation or keys, which any test notices."""
     source = random.Random(seed)
     found = [mutation for mutation in found if mutation.kind != 'text' or source.random() < 0.25]
     return source.sample(found, min(count, len(found)))
 
 
-class Walker:
-    """Collect the mutations of one file."""
+class Collector:
+    """Collector of the mutations of one file."""
 
     def __init__(self, path: str, source: bytes):
         self.path = path
@@ -123,7 +126,10 @@ class Walker:
         self.visit_body(node, in_function or isinstance(node, FUNCTIONS))
 
     def visit_expression(self, node: ast.AST, anchor: ast.AST | None) -> None:
-        """anchor: the f-string around the node, whose parts have no true position before Python 3.12."""
+        """Add the mutations of an expression.
+
+        anchor: the f-string around the node, whose parts have no correct position before Python 3.12.
+        """
         if isinstance(node, ast.JoinedStr):
             anchor = anchor or node
         for kind, new in variants(node):
@@ -153,7 +159,7 @@ BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 def is_skipped(node: ast.AST) -> bool:
-    """Whether a statement does nothing to test: imports, docstrings, declarations for type checkers."""
+    """Return whether a statement does nothing to test: imports, docstrings, declarations for type checkers."""
     match node:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
             return True

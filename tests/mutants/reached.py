@@ -1,4 +1,4 @@
-"""Which tests reach which lines, measured once for each test file and kept until its sources change."""
+"""The lines that each test reaches, measured once for each test file and cached until its sources change."""
 
 import json
 from collections import Counter
@@ -20,7 +20,7 @@ SECONDS_FOR_PROCESSES = 1800
 
 
 class Round(NamedTuple):
-    """Tests that run together. limit: in seconds."""
+    """Tests that run together, with a limit in seconds."""
 
     files: list[str]
     tests: list[str]
@@ -28,9 +28,9 @@ class Round(NamedTuple):
 
 
 class Reached:
-    """What the tests reach.
+    """The lines that each test reaches.
 
-    folder: where the measurements are kept. kills: how many mutants each test has found; these tests run first.
+    folder: where the measurements are cached. kills: how many mutants each test has killed; these tests run first.
     """
 
     def __init__(self, folder: Path):
@@ -43,7 +43,7 @@ class Reached:
     def measure(
         self, files: list[str], pool: Executor, run: Callable[[str, str], Run], say: Callable[[str], None]
     ) -> None:
-        """Measure the test files that have changed. run: runs one of them, and writes a file for coverage."""
+        """Measure the test files that have changed. run: runs one of them, and writes its coverage data to a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         shared = digest_of((path for pattern in SHARED for path in sorted(ROOT.glob(pattern))), '')
         everything = [str(path.relative_to(ROOT)) for path in ROOT.glob('tests/**/test_*.py')]

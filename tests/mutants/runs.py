@@ -20,7 +20,7 @@ from coverage import Coverage
 
 ROOT = Path(__file__).parents[2]
 OURS = ('api', 'tests', 'config', 'main')
-# Imported once, before the forks; a fork then takes a second less to begin.
+# Imported once, before the forks, so that each fork starts a second faster.
 PRELOADED = (
     'aiosmtpd.controller alembic.command apifairy argon2 cryptography.fernet environs flask flask_cors flask_httpauth '
     'flask_marshmallow flask_sqlalchemy flask_swagger_ui httplint hypothesis _hypothesis_pytestplugin jsonschema '
@@ -33,8 +33,8 @@ SECONDS_TO_STOP = 10
 class Test(NamedTuple):
     """A test.
 
-    seconds: how long it took. database: sqlite, postgresql, or empty if neither is a parameter of it. process: whether
-    it starts processes; then it has not run.
+    seconds: its duration. database: sqlite, postgresql, or empty if neither is a parameter of it. process: whether it
+    starts processes; such tests are not measured.
     """
 
     id: str
@@ -49,7 +49,10 @@ class Test(NamedTuple):
 
 
 class Run(NamedTuple):
-    """failed: the first test that failed, or what else went wrong; empty if all tests passed."""
+    """The result of a test run.
+
+    failed: the first test that failed, or another error; empty if all tests passed.
+    """
 
     failed: str
     ran: int
@@ -57,7 +60,7 @@ class Run(NamedTuple):
 
 
 def preload() -> None:
-    """Import the libraries, and keep the garbage collector of the forks from going through what they have made."""
+    """Import the libraries, and exclude their objects from the garbage collection of the forks."""
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()
@@ -65,7 +68,7 @@ def preload() -> None:
 
 
 def copy_tree(target: Path) -> None:
-    """Copy what Git tracks or would track, so that the working tree stays as it is."""
+    """Copy what Git tracks or would track, so that the working tree stays unchanged."""
     command = ['git', 'ls-files', '--cached', '--others', '--exclude-standard', '-z']
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     for name in listing.stdout.decode().split('\0'):
@@ -76,7 +79,7 @@ def copy_tree(target: Path) -> None:
 
 @contextmanager
 def mutated(file: Path, source: bytes) -> Iterator[None]:
-    """Put another source in a file's place. The original keeps its time, so its compiled form stays valid."""
+    """Replace the source of a file during the block. The original keeps its mtime, so its bytecode stays valid."""
     original = file.with_suffix('.original')
     file.rename(original)
     try:
@@ -88,7 +91,7 @@ def mutated(file: Path, source: bytes) -> Iterator[None]:
 
 
 class Plugin:
-    """Choose the tests, run them in the given order, and record what they did.
+    """Pytest plugin that selects the tests, runs them in the given order, and records their results.
 
     wanted: their ids, or None for all that start no processes.
     """
@@ -209,7 +212,7 @@ def wait(pid: int, limit: float) -> bool:
 
 
 def stop(pid: int) -> None:
-    """End the process and what it started: first with the chance to drop its database."""
+    """End the process group: by SIGINT, so that it can drop its database, then by SIGKILL."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError, ChildProcessError):
             os.killpg(pid, number)

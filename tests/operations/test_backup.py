@@ -1,4 +1,4 @@
-"""`flask backup` writes one moment of a database that is in use, and `flask restore` brings it back."""
+"""`flask backup` writes a consistent snapshot of a database in use, and `flask restore` restores it."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def succeed(response: Result) -> str:
     return response.output
 
 
-def refuse(response: Result, message: str) -> None:
+def expect_error(response: Result, message: str) -> None:
     assert (response.exit_code, response.output.count('\n')) == (1, 1), response.output
     assert response.output.startswith(f'Error: {message}'), response.output
 
@@ -69,11 +69,11 @@ def test_backup_and_restore_round_trip(app, flask, restored, tmp_path):
     assert succeed(restore(restored, file)) == f'{file} is restored\n'
     assert databases.dump_rows(restored) == databases.dump_rows(app)
     succeed(restored.test_cli_runner().invoke(args=['db', 'check']))
-    refuse(restore(restored, file), 'the database is not empty, there are ')
+    expect_error(restore(restored, file), 'the database is not empty, there are ')
 
 
 def test_backup_during_writes_is_consistent(app, flask, restored, tmp_path, login):
-    """Whatever was acknowledged before it began is there, and what it tells of the rest fits together."""
+    """The backup contains every write acknowledged before it began, and its rows are consistent."""
     succeed(flask(*SEED, '--posts', '20000'))
     clients = [login(name) for name in ('writer1', 'writer2', 'writer3')]
     written: list[int] = []
@@ -111,7 +111,7 @@ def test_backup_during_writes_is_consistent(app, flask, restored, tmp_path, logi
 def test_existing_file_is_not_overwritten(flask, tmp_path):
     file = tmp_path / 'backup'
     file.write_text('precious')
-    refuse(flask('backup', file), f'{file} is there already; --overwrite replaces it')
+    expect_error(flask('backup', file), f'{file} is there already; --overwrite replaces it')
     assert file.read_text() == 'precious'
     succeed(flask('backup', '--overwrite', file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -122,20 +122,20 @@ def test_existing_file_is_not_overwritten(flask, tmp_path):
 def test_concurrently_created_file_is_kept(flask, tmp_path, monkeypatch):
     file = tmp_path / 'backup'
     monkeypatch.setattr(module.os, 'fsync', lambda descriptor: file.write_text('precious'))
-    refuse(flask('backup', file), '[Errno 17] File exists')
+    expect_error(flask('backup', file), '[Errno 17] File exists')
     assert file.read_text() == 'precious'
     assert names(tmp_path) == ['backup']
 
 
 def test_missing_folder_is_reported(flask, tmp_path):
-    refuse(flask('backup', tmp_path / 'nowhere' / 'backup'), '[Errno 2] No such file or directory')
+    expect_error(flask('backup', tmp_path / 'nowhere' / 'backup'), '[Errno 2] No such file or directory')
 
 
 @pytest.mark.process
 def test_invalid_backup_is_rejected(restored, tmp_path):
     (tmp_path / 'letter').write_text('Dear all, ' * 1000)
-    said = 'pg_restore: error: input file' if is_on_postgresql(restored) else 'file is not a database'
-    refuse(restore(restored, tmp_path / 'letter'), said)
+    expected = 'pg_restore: error: input file' if is_on_postgresql(restored) else 'file is not a database'
+    expect_error(restore(restored, tmp_path / 'letter'), expected)
     assert restore(restored, tmp_path / 'nothing').exit_code == 2
 
 
@@ -166,7 +166,7 @@ def test_damaged_database_is_not_copied(tmp_path):
         db.session.remove()
         db.engine.dispose()
     response = app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')])
-    refuse(response, f'{tmp_path}/damaged.sqlite is damaged: ')
+    expect_error(response, f'{tmp_path}/damaged.sqlite is damaged: ')
     assert not (tmp_path / 'backup').exists()
 
 
@@ -191,7 +191,7 @@ app.test_cli_runner().invoke(args=['backup', {str(tmp_path / 'backup')!r}])
 
 @pytest.fixture
 def pretended(starts_processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Flask]:
-    """Puts a shell script in the place of pg_dump; an application whose database has a password."""
+    """Return a function that replaces pg_dump by a script and returns an app whose database has a password."""
 
     def pretend(script: str) -> Flask:
         (tmp_path / 'pg_dump').write_text(f'#!/bin/sh\n{script}\n')
@@ -225,7 +225,7 @@ def test_password_is_not_on_the_command_line(pretended, tmp_path):
 )
 def test_failing_tool_leaves_no_file(pretended, tmp_path, script, message):
     app = pretended(script)
-    refuse(app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')]), message)
+    expect_error(app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')]), message)
     assert names(tmp_path) == ['pg_dump']
 
 
@@ -233,4 +233,4 @@ def test_missing_tool_is_reported(pretended, tmp_path, monkeypatch):
     app = pretended('')
     monkeypatch.setenv('PATH', '/nowhere')
     message = "pg_dump is not here: install PostgreSQL's client"
-    refuse(app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')]), message)
+    expect_error(app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')]), message)

@@ -1,4 +1,4 @@
-"""`flask copy` moves everything, between any two databases, whole or not at all."""
+"""`flask copy` copies all rows between any two databases, or none."""
 
 import signal
 import subprocess
@@ -32,7 +32,7 @@ def target_url(request: pytest.FixtureRequest, empty_database: Callable[[str], s
 
 @pytest.fixture
 def target(target_url: str, settings: Settings) -> Iterator[Flask]:
-    """An application on the target."""
+    """Yield an application on the target database."""
     app = create_app(Settings(database_url=target_url, log_level='ERROR'))
     yield app
     with app.app_context():
@@ -52,7 +52,7 @@ def seeded(app: Flask) -> Flask:
 
 @pytest.fixture
 def any_ids(app: Flask) -> Iterator[Flask]:
-    """Afterwards SQLite gives ids out as if those that the test chose had not been."""
+    """Yield the application, and afterwards reset the SQLite sequences that explicit ids have advanced."""
     yield app
     if app.config['SQLALCHEMY_DATABASE_URI'].startswith('sqlite'):
         change(app, text('UPDATE sqlite_sequence SET seq = 0'))
@@ -74,7 +74,7 @@ def change(app: Flask, *statements: Any) -> None:
         db.session.commit()
 
 
-def refuse(response: Result, message: str) -> None:
+def expect_error(response: Result, message: str) -> None:
     assert response.exit_code == 1
     assert response.output.splitlines()[-1].startswith(f'Error: {message}'), response.output
 
@@ -116,7 +116,7 @@ def test_copy_keeps_extreme_values(app, any_ids, target, copied):
         insert(User).values(
             id=1, username='なるほど 🎉', email='x', password_hash="'\n\r", about_me=None, created_at=moment[1]
         ),
-        # The later refers to the earlier and the other way round.
+        # The two posts refer to each other.
         insert(Post).values(id=1, author_id=BIG, text='\u0001 \u2028', created_at=moment[0]),
         insert(Post).values(id=BIG - 1, author_id=1, text='👍' * 280, created_at=moment[0], reply_to_id=1),
         update(Post).where(Post.id == 1).values(reply_to_id=BIG - 1),
@@ -137,7 +137,7 @@ def test_copy_of_empty_database(app, target, copied):
 
 
 def test_writes_during_copy_are_not_copied(seeded, target, copied, monkeypatch):
-    """Nobody is kept from writing, and what arrives is of one moment."""
+    """Writers are not blocked, and the copy is a consistent snapshot."""
     before = contents(seeded)
     original = copy.copy_table
 
@@ -163,30 +163,30 @@ def test_copy_into_non_empty_target_fails(seeded, target, copied):
     user = insert(User).values(id=1, username='ana', email='', password_hash='', created_at=utcnow())
     change(target, user, insert(Job).values(type='x', created_at=utcnow()))
     before = contents(target)
-    refuse(copied(), 'the target has rows already, in users, jobs: it has to be empty')
+    expect_error(copied(), 'the target has rows already, in users, jobs: it has to be empty')
     assert contents(target) == before
 
 
 def test_copy_onto_itself_fails(seeded, settings):
     before = contents(seeded)
-    refuse(seeded.test_cli_runner().invoke(args=['copy', settings.database_url]), 'the target has rows already')
+    expect_error(seeded.test_cli_runner().invoke(args=['copy', settings.database_url]), 'the target has rows already')
     assert contents(seeded) == before
 
 
 def test_copy_into_other_revision_fails(seeded, target, copied):
     databases.migrate(target)
     assert target.test_cli_runner().invoke(args=['db', 'downgrade']).exit_code == 0
-    refuse(copied(), 'the target is at revision ')
+    expect_error(copied(), 'the target is at revision ')
 
 
 def test_copy_into_foreign_database_fails(seeded, target, copied):
     change(target, text('CREATE TABLE guests (id INTEGER)'))
-    refuse(copied(), 'the target is at revision None')
+    expect_error(copied(), 'the target is at revision None')
 
 
 def test_copy_from_other_revision_fails(target, copied, tmp_path):
     bare = create_app(Settings(database_url=f'sqlite:///{tmp_path}/bare.sqlite', log_level='ERROR'))
-    refuse(bare.test_cli_runner().invoke(args=['copy', 'sqlite:///x']), 'the database is at revision None')
+    expect_error(bare.test_cli_runner().invoke(args=['copy', 'sqlite:///x']), 'the database is at revision None')
     with bare.app_context():
         db.engine.dispose()
 
@@ -194,12 +194,12 @@ def test_copy_from_other_revision_fails(target, copied, tmp_path):
 @pytest.mark.parametrize(
     ('url', 'message'),
     [
-        ('postgresql://nobody@127.0.0.1:1/nothing', 'connection failed: '),
+        ('postgresql://ana@127.0.0.1:1/nothing', 'connection failed: '),
         ('sqlite:////dev/null/target.sqlite', '[Errno 17] File exists'),
     ],
 )
 def test_unreachable_target_is_reported(app, url, message):
-    refuse(app.test_cli_runner().invoke(args=['copy', url]), message)
+    expect_error(app.test_cli_runner().invoke(args=['copy', url]), message)
 
 
 @pytest.mark.parametrize('url', ['target.sqlite', 'sqlite://', 'mysql://host/name', 'postgresql://host:port/name'])
@@ -211,22 +211,22 @@ def test_invalid_target_url_is_rejected(app, url):
 
 @pytest.mark.parametrize('target_url', ['postgresql'], indirect=True)
 def test_text_invalid_for_postgresql_is_reported(app, target, copied):
-    """Which only SQLite can hold, and the API lets nobody write."""
+    """SQLite can store such values, although the API rejects them."""
     if app.config['SQLALCHEMY_DATABASE_URI'].startswith('postgresql'):
         pytest.skip('PostgreSQL does not hold it')
     user = {'email': '', 'password_hash': '', 'created_at': utcnow()}
     change(app, insert(User).values(id=7, username='\0', **user))
-    refuse(copied(), 'users 7 is not for PostgreSQL: PostgreSQL text fields cannot contain NUL (0x00) bytes')
+    expect_error(copied(), 'users 7 is not for PostgreSQL: PostgreSQL text fields cannot contain NUL (0x00) bytes')
     change(app, update(User).values(username='x' * 65))
-    refuse(copied(), 'value too long for type character varying(64) CONTEXT: COPY users, line 1')
+    expect_error(copied(), 'value too long for type character varying(64) CONTEXT: COPY users, line 1')
     change(app, update(User).values(username='ana'), text("UPDATE users SET email = x'ff'"))
-    refuse(copied(), 'users did not arrive as it was sent: 1 rows, sha256 ')
+    expect_error(copied(), 'users did not arrive as it was sent: 1 rows, sha256 ')
     assert {name: len(found) for name, found in contents(target).items() if found} == {'table_counts': 1}
 
 
 @pytest.mark.process
 def test_interrupted_copy_leaves_no_rows(seeded, target, target_url, settings):
-    """Killed in the middle of the posts; then once more, whole."""
+    """A copy killed while it copies posts leaves no rows, and the next copy is complete."""
     databases.migrate(target)
     before = contents(target)
     program = f"""
@@ -259,7 +259,7 @@ def test_changed_row_is_detected(seeded, target, copied, monkeypatch):
             connection.execute(update(Follow).where(Follow.id == 7).values(created_at=utcnow()))
 
     monkeypatch.setattr(copy, 'write_rows', write_otherwise)
-    refuse(copied(), 'follows did not arrive as it was sent: 200 rows, sha256 ')
+    expect_error(copied(), 'follows did not arrive as it was sent: 200 rows, sha256 ')
     assert {name: found for name, found in contents(target).items() if found} == {'table_counts': [('users', 0)]}
 
 

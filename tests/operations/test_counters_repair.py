@@ -27,8 +27,8 @@ def counters(app: Flask) -> list[tuple[object, ...]]:
     with app.app_context():
         users = select(User.id, User.post_count, User.follower_count, User.following_count).order_by(User.id)
         posts = select(Post.id, Post.like_count, Post.reply_count).order_by(Post.id)
-        totals = select(TableCount.table_name, TableCount.row_count)
-        return [tuple(row) for statement in (users, posts, totals) for row in db.session.execute(statement)]
+        table_counts = select(TableCount.table_name, TableCount.row_count)
+        return [tuple(row) for statement in (users, posts, table_counts) for row in db.session.execute(statement)]
 
 
 def tamper(app: Flask, *changes: object) -> None:
@@ -105,11 +105,11 @@ def test_repair_does_not_wait_for_an_open_insert(app, login):
         target=lambda: responses.append(app.test_cli_runner().invoke(args=['counters', 'repair']))
     )
     with app.app_context():
-        # As `write_post` does it: the author first, then the post.
+        # In the order of `create_post`: the author first, then the post.
         counted = update(User).where(User.id == ana.id).values(post_count=User.post_count + 1)
         db.session.execute(counted, execution_options={'synchronize_session': False})
         counting.start()
-        counting.join(0.5)  # it waits now, or is done
+        counting.join(0.5)  # it now waits for the lock or has finished
         values = {'author_id': ana.id, 'text': 'Hello!', 'reply_to_id': None, 'created_at': utcnow()}
         connection = db.session.connection()
         connection.execute(INSERT_POST[connection.dialect.name], values)

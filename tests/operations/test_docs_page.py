@@ -1,7 +1,7 @@
-"""The pages in a browser: every operation is tried out on the documentation page, the links in mails are followed, and
-nothing comes from anywhere else.
+"""The pages in a browser: every operation of the documentation page, the forms that mails link to, and no requests to
+other origins.
 
-SCREENSHOTS=<folder> keeps pictures of it.
+SCREENSHOTS=<folder> saves screenshots there.
 """
 
 import json
@@ -39,7 +39,7 @@ ARGUMENTS = [
 
 
 class Form(NamedTuple):
-    """A page that links in mails lead to: what is entered there, and what is pressed."""
+    """A page that a mail links to: the values to enter and the button to press."""
 
     name: str
     purpose: str
@@ -73,23 +73,23 @@ def browser(starts_processes: None) -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """Whatever goes wrong in the browser."""
+    """Return a list that collects the errors and warnings of the browser."""
     return []
 
 
-def is_complaint(said: ConsoleMessage) -> bool:
-    # For the items of a list Swagger UI looks for an input of their format, tells that it has none, and takes another.
-    return said.type in ('error', 'warning') and 'JsonSchema_integer_int64' not in said.text
+def is_complaint(message: ConsoleMessage) -> bool:
+    # For list items, Swagger UI looks for an input of their format, warns that it has none, and uses another.
+    return message.type in ('error', 'warning') and 'JsonSchema_integer_int64' not in message.text
 
 
 @pytest.fixture
 def tab(browser: Browser, url: str, complaints: list[str]) -> Page:
-    """An empty page of which every complaint is noted."""
+    """Return an empty page that records its errors and warnings in `complaints`."""
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
     page.set_default_timeout(10_000)
-    page.on('console', lambda said: is_complaint(said) and complaints.append(said.text))
+    page.on('console', lambda message: is_complaint(message) and complaints.append(message.text))
     page.on('pageerror', lambda error: complaints.append(str(error)))
-    page.on('request', lambda request: at_home(request, url) or complaints.append(f'asked for {request.url}'))
+    page.on('request', lambda request: is_same_origin(request, url) or complaints.append(f'requested {request.url}'))
     page.on('requestfailed', lambda request: complaints.append(f'{request.url}: {request.failure}'))
     page.on(
         'response', lambda response: response.status < 400 or complaints.append(f'{response.url}: {response.status}')
@@ -99,13 +99,13 @@ def tab(browser: Browser, url: str, complaints: list[str]) -> Page:
 
 @pytest.fixture
 def page(tab: Page, url: str) -> Page:
-    """The documentation page, which `/` leads to."""
+    """Return the documentation page, to which `/` redirects."""
     tab.goto(url)
     assert urlsplit(tab.url).path == '/docs'
     return tab
 
 
-def at_home(request: Request, url: str) -> bool:
+def is_same_origin(request: Request, url: str) -> bool:
     return request.url.startswith((f'{url}/', 'data:'))
 
 
@@ -118,15 +118,15 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
 
     user_id = str(json.loads(call('createUser', 201, SUSAN))['id'])
     assert 'on its way' in call('requestPasswordReset', 202, {'email': 'susan@example.com'})
-    call('resetPassword', 204, {'token': link_of(app, PASSWORD_RESET), 'new_password': SECOND_PASSWORD})
+    call('resetPassword', 204, {'token': mail_token(app, PASSWORD_RESET), 'new_password': SECOND_PASSWORD})
     authorize(page, {'auth-basic-username': 'susan', 'auth-basic-password': SECOND_PASSWORD})
     token = json.loads(call('createToken', 200))['token']
     authorize(page, {'auth-bearer-value': token})
     call('changePassword', 204, {'old_password': SECOND_PASSWORD, 'new_password': THIRD_PASSWORD})
     assert 'on its way' in call('requestEmailVerification', 202)
-    call('verifyEmail', 204, {'token': link_of(app, EMAIL_VERIFICATION)})
+    call('verifyEmail', 204, {'token': mail_token(app, EMAIL_VERIFICATION)})
     assert 'susan' in call('listUsers', 200)
-    keep_picture(operation(page, 'listUsers'), 'operation')
+    save_screenshot(operation(page, 'listUsers'), 'operation')
     for operation_id in ('getUser', 'listFollowers', 'listFollowing'):
         call(operation_id, 200, id=user_id)
     assert 'Hello!' in call('updateUser', 200, {'about_me': 'Hello!'}, id=user_id)
@@ -138,7 +138,7 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
     assert 'susan@example.com' in call('getCurrentUser', 200)
     assert '"followed_by": false' in call('getRelationships', 200, id=ben_id)
     assert 'Good morning!' in call('createPost', 201, {'text': 'Good morning!'}, Prefer='dry-run')
-    keep_picture(operation(page, 'createPost'), 'dry_run')
+    save_screenshot(operation(page, 'createPost'), 'dry_run')
     assert '"post_count": 0' in call('getCurrentUser', 200)
     post_id = str(json.loads(call('createPost', 201, {'text': 'Good morning!'}, Prefer=''))['id'])
     assert 'Good evening!' in call('updatePost', 200, {'text': 'Good evening!'}, id=post_id)
@@ -161,7 +161,7 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
     assert 'POST /api/users' in call('getChangelog', 200)
     wanted = {'name': 'nightly backup', 'scopes': ['posts:read', 'account:export'], 'expires_in': 3600}
     made = json.loads(call('createPersonalAccessToken', 201, wanted))
-    keep_picture(operation(page, 'createPersonalAccessToken'), 'createPersonalAccessToken')
+    save_screenshot(operation(page, 'createPersonalAccessToken'), 'createPersonalAccessToken')
     token_id = str(made['id'])
     assert 'nightly backup' in call('listPersonalAccessTokens', 200)
     assert 'posts:read' in call('getPersonalAccessToken', 200, id=token_id)
@@ -169,7 +169,7 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
     authorize(page, {'auth-bearer-value': made['token']})
     assert 'nightly backup' in call('getCurrentToken', 200)
     call('exportAccount', 200)
-    keep_picture(operation(page, 'exportAccount'), 'exportAccount')
+    save_screenshot(operation(page, 'exportAccount'), 'exportAccount')
     with page.expect_download() as download:
         page.get_by_text('Download file').click()
     lines = download.value.path().read_text().splitlines()
@@ -189,7 +189,7 @@ def test_every_operation_can_be_tried_out(page: Page, complaints: list[str], url
 
 def test_docs_page_has_an_introduction(page: Page, complaints: list[str], url: str) -> None:
     page.locator('.opblock').first.wait_for()
-    keep_picture(page.locator('#docs'), 'page')
+    save_screenshot(page.locator('#docs'), 'page')
     assert page.get_by_role('heading', name='First steps').is_visible()
     assert complaints == []
 
@@ -200,50 +200,50 @@ def test_authorize_dialog_explains_scopes(page: Page, complaints: list[str]) -> 
     assert dialog.locator('tbody tr').count() == len(SCOPES)
     for scope, sentence in SCOPES.items():
         assert sentence in dialog.locator('tr', has_text=scope).inner_text()
-    keep_picture(dialog, 'authorize')
+    save_screenshot(dialog, 'authorize')
     assert complaints == []
 
 
 @pytest.mark.parametrize('form', FORMS, ids=lambda form: form.name)
 class TestLinksInMails:
-    def test_one_that_is_valid(self, form: Form, tab: Page, complaints: list[str], url: str, anonymous: Client) -> None:
+    def test_valid_link(self, form: Form, tab: Page, complaints: list[str], url: str, anonymous: Client) -> None:
         anonymous.post('/api/users', json=SUSAN)
-        asked = note_requests(tab)
-        link = link_of(anonymous.application, form.purpose)
+        requested = record_requests(tab)
+        link = mail_token(anonymous.application, form.purpose)
         tab.goto(f'{url}/{form.name}#{link}')
-        keep_picture(tab.locator('html'), f'{form.name}-form')
-        assert not [each for each in asked if '/api/' in each]
+        save_screenshot(tab.locator('html'), f'{form.name}-form')
+        assert not [address for address in requested if '/api/' in address]
         done = tab.locator('form').get_attribute('data-done') or ''
         press(tab, form)
         outcome(tab, done).wait_for()
-        keep_picture(tab.locator('html'), f'{form.name}-done')
+        save_screenshot(tab.locator('html'), f'{form.name}-done')
         assert not tab.locator('form').is_visible()
-        assert not [each for each in asked if link in each.partition('#')[0]]
+        assert not [address for address in requested if link in address.partition('#')[0]]
         assert complaints == []
 
-    def test_one_that_is_not_valid(self, form: Form, tab: Page, complaints: list[str], url: str) -> None:
+    def test_invalid_link(self, form: Form, tab: Page, complaints: list[str], url: str) -> None:
         tab.goto(f'{url}/{form.name}#{"A" * 64}')
         press(tab, form)
         outcome(tab, 'this link is not valid, or not any more').wait_for()
-        keep_picture(tab.locator('html'), f'{form.name}-stale')
+        save_screenshot(tab.locator('html'), f'{form.name}-stale')
         assert tab.locator('form').is_visible()
         assert complaints
         assert all('400' in complaint for complaint in complaints)
 
-    def test_one_that_was_cut_off(self, form: Form, tab: Page, url: str) -> None:
+    def test_truncated_link(self, form: Form, tab: Page, url: str) -> None:
         tab.goto(f'{url}/{form.name}#{"A" * 60}')
         press(tab, form)
         outcome(tab, 'This link is not whole.').wait_for()
-        keep_picture(tab.locator('html'), f'{form.name}-cut')
+        save_screenshot(tab.locator('html'), f'{form.name}-cut')
         assert tab.locator('form').is_visible()
 
 
 def test_common_password_can_be_replaced(tab: Page, url: str, anonymous: Client) -> None:
     anonymous.post('/api/users', json=SUSAN)
-    tab.goto(f'{url}/reset-password#{link_of(anonymous.application, PASSWORD_RESET)}')
+    tab.goto(f'{url}/reset-password#{mail_token(anonymous.application, PASSWORD_RESET)}')
     press(tab, RESET_FORM._replace(fields={'New password': 'password1'}))
     outcome(tab, 'Among the most common passwords.').wait_for()
-    keep_picture(tab.locator('html'), 'reset-password-common')
+    save_screenshot(tab.locator('html'), 'reset-password-common')
     press(tab, RESET_FORM)
     outcome(tab, 'Your password is changed.').wait_for()
     assert anonymous.ask_for_token('susan', SECOND_PASSWORD).status_code == 200
@@ -251,12 +251,12 @@ def test_common_password_can_be_replaced(tab: Page, url: str, anonymous: Client)
 
 def test_double_click_submits_once(tab: Page, url: str, complaints: list[str], anonymous: Client) -> None:
     anonymous.post('/api/users', json=SUSAN)
-    tab.goto(f'{url}/reset-password#{link_of(anonymous.application, PASSWORD_RESET)}')
-    asked = note_requests(tab)
+    tab.goto(f'{url}/reset-password#{mail_token(anonymous.application, PASSWORD_RESET)}')
+    requested = record_requests(tab)
     tab.get_by_label('New password').fill(SECOND_PASSWORD)
     tab.get_by_role('button').dblclick()
     outcome(tab, 'Your password is changed.').wait_for()
-    assert [each for each in asked if '/api/' in each] == [f'{url}/api/password-resets']
+    assert [address for address in requested if '/api/' in address] == [f'{url}/api/password-resets']
     assert complaints == []
 
 
@@ -272,9 +272,9 @@ def operation(page: Page, operation_id: str) -> Locator:
 
 
 def try_out(page: Page, operation_id: str, status: int, body: dict[str, Any] | None, parameters: dict[str, str]) -> str:
-    """Opens an operation, fills it in, executes it, and returns the body of the answer."""
+    """Open an operation, fill in its form, execute it, and return the response body."""
     for opened in page.locator('.opblock.is-open .opblock-summary-control').all():
-        opened.click()  # all that is open is drawn again at each key
+        opened.click()  # Swagger UI redraws all open operations on each key press
     block = operation(page, operation_id)
     block.locator('.opblock-summary-control').click()
     for name, value in parameters.items():
@@ -296,8 +296,8 @@ def text_of(response: Locator) -> str:
     return text.inner_text() if text.count() else ''
 
 
-def link_of(app: Flask, purpose: str) -> str:
-    """The token in a mail to susan."""
+def mail_token(app: Flask, purpose: str) -> str:
+    """Return the token of a mail to susan."""
     with app.app_context():
         user = get_user_by_username('susan').first()
         return sign_mail_token(
@@ -306,16 +306,16 @@ def link_of(app: Flask, purpose: str) -> str:
 
 
 def log_in(page: Page, url: str) -> str:
-    """Susan's token, got in another way than by the page."""
+    """Return a token of susan, requested without the page."""
     response = page.request.post(f'{url}/api/tokens', headers=basic('susan', THIRD_PASSWORD))
     return str(response.json()['token'])
 
 
-def note_requests(page: Page) -> list[str]:
-    """The URLs that it asks for from now on."""
-    asked: list[str] = []
-    page.on('request', lambda request: asked.append(request.url))
-    return asked
+def record_requests(page: Page) -> list[str]:
+    """Return a list that collects the URLs requested from now on."""
+    requested: list[str] = []
+    page.on('request', lambda request: requested.append(request.url))
+    return requested
 
 
 def press(page: Page, form: Form) -> None:
@@ -329,7 +329,7 @@ def outcome(page: Page, text: str) -> Locator:
 
 
 def authorize(page: Page, fields: dict[str, str]) -> None:
-    """Enters credentials in the dialog."""
+    """Enter credentials in the dialog."""
     page.locator('.auth-wrapper > .authorize').click()
     for other in page.get_by_label('Remove authorization').all():
         other.click()
@@ -339,6 +339,6 @@ def authorize(page: Page, fields: dict[str, str]) -> None:
     page.locator('.close-modal').click()
 
 
-def keep_picture(part: Locator, name: str) -> None:
+def save_screenshot(part: Locator, name: str) -> None:
     if folder := os.environ.get('SCREENSHOTS'):
         part.screenshot(path=Path(folder, f'{name}.png'))

@@ -1,4 +1,4 @@
-"""`flask jobs` tells what is waiting and what was given up, and makes that due again."""
+"""`flask jobs` counts pending jobs, lists failed ones and retries them."""
 
 from collections.abc import Callable, Iterator
 
@@ -36,7 +36,7 @@ def readers(login) -> list[str]:
     return [f'{name}@example.com' for name in ('ana', 'ben', 'cleo') if login(name)]
 
 
-def ask_for_mails(app: Flask, addresses: list[str]) -> None:
+def enqueue_mails(app: Flask, addresses: list[str]) -> None:
     with app.app_context():
         for address in addresses:
             enqueue(RESET_PASSWORD, recipient=address)
@@ -57,26 +57,26 @@ def test_empty_job_queue(outbox):
 
 
 def test_pending_jobs_are_counted_failed_ones_listed(app, outbox, readers, mail_server):
-    ask_for_mails(app, readers)
+    enqueue_mails(app, readers)
     assert outbox().output == '3 waiting\n'
     responses = iter(
         ['554 ana@example.com is unknown', '451 ben@example.com is away', '550 cleo@example.com is unknown']
     )
     mail_server.answers = {'DATA': lambda: next(responses)}
     assert deliver(app) == 3
-    waiting, *dead = outbox().output.splitlines()
+    waiting, *failed = outbox().output.splitlines()
     with app.app_context():
-        letters = db.session.execute(select(Job.id, Job.created_at).order_by(Job.id)).all()
-    facts = [(letters[0], 'ana', 554), (letters[2], 'cleo', 550)]
+        rows = db.session.execute(select(Job.id, Job.created_at).order_by(Job.id)).all()
+    facts = [(rows[0], 'ana', 554), (rows[2], 'cleo', 550)]
     assert waiting == '1 waiting'
-    assert dead == [
-        f'{letter.id}  reset_password  {name}@example.com  {letter.created_at:%Y-%m-%d %H:%M}  SMTPDataError {code}'
-        for letter, name, code in facts
+    assert failed == [
+        f'{row.id}  reset_password  {name}@example.com  {row.created_at:%Y-%m-%d %H:%M}  SMTPDataError {code}'
+        for row, name, code in facts
     ]
 
 
 def test_failed_jobs_are_retried(app, outbox, readers, mail_server):
-    ask_for_mails(app, readers)
+    enqueue_mails(app, readers)
     mail_server.answers = {'RCPT': '550 no such user'}
     deliver(app)
     assert outbox('--retry').output == '3 are due again\n3 waiting\n'
@@ -89,7 +89,7 @@ def test_failed_jobs_are_retried(app, outbox, readers, mail_server):
 
 
 def test_retried_jobs_have_all_attempts_again(app, outbox, readers, mail_server):
-    ask_for_mails(app, readers[:1])
+    enqueue_mails(app, readers[:1])
     mail_server.answers = {'DATA': '550 no'}
     deliver(app)
     outbox('--retry')
@@ -101,7 +101,7 @@ def test_retried_jobs_have_all_attempts_again(app, outbox, readers, mail_server)
 
 
 def test_retry_does_not_make_pending_jobs_due(app, outbox, readers, mail_server):
-    ask_for_mails(app, readers)
+    enqueue_mails(app, readers)
     mail_server.answers = {'DATA': '450 later'}
     deliver(app)
     assert outbox('--retry').output == '0 are due again\n3 waiting\n'

@@ -1,4 +1,4 @@
-"""The migrations make what the models say, step by step, down again, and however many processes run them at once."""
+"""Migrations create the schema of the models, reverse step by step, and may be run by several processes at once."""
 
 import fcntl
 import json
@@ -37,7 +37,7 @@ def url(request: pytest.FixtureRequest, empty_database: Callable[[str], str]) ->
 
 @pytest.fixture
 def flask_db(url: str) -> Iterator[Callable[..., Result]]:
-    """Runs `flask db` with arguments."""
+    """Yield a function that runs `flask db` with arguments."""
     app = create_app(Settings(database_url=url, log_level='ERROR'))
     runner = app.test_cli_runner()
     yield lambda *arguments: runner.invoke(args=['db', *arguments])
@@ -47,7 +47,7 @@ def flask_db(url: str) -> Iterator[Callable[..., Result]]:
 
 @pytest.fixture
 def engine(url: str) -> Engine:
-    """For a look at the database, or to do something to it that no migration did."""
+    """Return an engine to inspect the database, or to change it without a migration."""
     return create_engine(url, poolclass=NullPool)
 
 
@@ -142,9 +142,9 @@ def tokens_in(engine: Engine) -> list[tuple[int, int]]:
         return [tuple(row) for row in connection.execute(text('SELECT id, user_id FROM tokens ORDER BY id'))]
 
 
-@pytest.mark.parametrize('way', [['upgrade'], ['upgrade', 'downgrade'], ['upgrade', 'downgrade', 'upgrade']])
-def test_username_and_email_stay_unique(flask_db, engine, way):
-    for step in way:
+@pytest.mark.parametrize('steps', [['upgrade'], ['upgrade', 'downgrade'], ['upgrade', 'downgrade', 'upgrade']])
+def test_username_and_email_stay_unique(flask_db, engine, steps):
+    for step in steps:
         succeed(flask_db(step) if step == 'downgrade' else flask_db('upgrade', ACCOUNTS))
     insert = "INSERT INTO users (username, email, password_hash, created_at) VALUES (:name, :email, '', '2026-01-01')"
     with engine.begin() as connection:
@@ -184,8 +184,8 @@ def test_failures_are_reported_in_one_line(flask_db, arguments, message):
     assert (response.exit_code, response.output) == (1, f'Error: {message}\n')
 
 
-# What is done to a database (on SQLite: table, part of its definition, what takes its place; PostgreSQL: a statement)
-# and what `flask db check` has to say of it.
+# A change of the database (SQLite: table, part of its definition, replacement; PostgreSQL: a statement) and a regular
+# expression for the line that `flask db check` must print.
 TAMPERED = {
     'nullable': (
         ('users', 'email VARCHAR(120) NOT NULL', 'email VARCHAR(120)'),
@@ -239,7 +239,7 @@ TAMPERED = {
         r"\+ tokens: uq_tokens_digest unique \['digest'\]",
     ),
 }
-# The same on both.
+# The same statement for both databases.
 TAMPERED_ALIKE = {
     'without index': (
         'DROP INDEX ix_posts_author_id_id',
@@ -254,7 +254,7 @@ TAMPERED_ALIKE = {
 
 
 def rebuild(connection: Connection, table: str, old: str, new: str) -> None:
-    """SQLite changes no constraint: the (empty) table is made anew from its changed definition."""
+    """Recreate an empty SQLite table from a changed definition, as SQLite cannot alter constraints."""
     query = "SELECT sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL ORDER BY type = 'index'"
     definition, *indexes = connection.execute(text(query), {'table': table}).scalars()
     assert old in definition, definition
@@ -268,7 +268,7 @@ def expect_difference(response: Result, line: str) -> None:
     assert first == 'Error: the database differs from the models:'
     assert any(re.match(line, difference) for difference in differences), response.output
     assert all(difference.startswith(('+ ', '- ')) for difference in differences)
-    # Only what was changed, not a list of everything.
+    # The output lists the change only, not the whole schema.
     assert len(differences) <= 16, response.output
 
 
@@ -295,7 +295,7 @@ def test_check_finds_difference_on_both_databases(flask_db, engine, change):
 
 @pytest.mark.parametrize('url', ['sqlite'], indirect=True)
 def test_dangling_foreign_keys_are_reported(flask_db, engine):
-    """SQLite keeps no foreign key while it migrates, so what is broken is looked for afterwards."""
+    """Foreign keys are off while SQLite migrates, so they are checked afterwards."""
     succeed(flask_db('upgrade'))
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO posts (id, author_id, text, created_at) VALUES (7, 8, '', '2026-01-01')"))
@@ -306,28 +306,28 @@ def test_dangling_foreign_keys_are_reported(flask_db, engine):
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the migrations to which one may be added."""
+    """Return a copy of the migrations folder, to which a test can add a migration."""
     copy = shutil.copytree(migrations.MIGRATIONS, tmp_path / 'migrations', ignore=shutil.ignore_patterns('__pycache__'))
     monkeypatch.setattr(migrations, 'MIGRATIONS', copy)
     return copy
 
 
 def written(folder: Path) -> str:
-    """The migration that was added, its name checked."""
+    """Return the source of the added migration, after a check of its file name."""
     known = {Path(script.path).name for script in REVISIONS}
     (path,) = (path for path in (folder / 'versions').glob('*.py') if path.name not in known)
     assert re.fullmatch(r'\d{8}_\d{4}_more_of_it\.py', path.name)
     return path.read_text()
 
 
-def leave_out_expressions(test):
-    """On SQLite alembic says that it does not compare them."""
+def ignore_expression_warnings(test):
+    """Ignore Alembic's warnings that it does not compare expression-based indexes on SQLite."""
     for message in ('Skipped unsupported reflection of', 'autogenerate skipping metadata-specified'):
         test = pytest.mark.filterwarnings(f'ignore:{message} expression-based index')(test)
     return test
 
 
-@leave_out_expressions
+@ignore_expression_warnings
 def test_migrate_without_changes_is_empty(flask_db, copied):
     succeed(flask_db('upgrade'))
     succeed(flask_db('migrate', '-m', 'more of it'))
@@ -337,7 +337,7 @@ def test_migrate_without_changes_is_empty(flask_db, copied):
     assert f"down_revision = '{HEAD}'" in migration
 
 
-@leave_out_expressions
+@ignore_expression_warnings
 def test_migrate_writes_the_difference(flask_db, engine, copied):
     succeed(flask_db('upgrade'))
     with engine.begin() as connection:
@@ -353,7 +353,7 @@ def test_migrate_writes_the_difference(flask_db, engine, copied):
 
 @pytest.fixture(scope='module')
 def upgrade_at_once(starts_processes: None) -> Iterator[Callable[[str], list[list[Any]]]]:
-    """`upgrade_at_once(url)`: exit code and output of each of four processes that upgrade a database."""
+    """Yield a function that upgrades a database in four processes and returns their exit codes and outputs."""
     command = [sys.executable, '-m', 'tests.support.upgrades', '4']
     environment = os.environ | {'ENVIRONMENT': 'development'}
     pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""README's transcripts, typed into a shell as they stand there, give what stands there."""
+"""The commands in the README print the output that is shown there."""
 
 import re
 import shlex
@@ -16,19 +16,19 @@ README = (ROOT / 'README.md').read_text()
 
 
 def transcript() -> Iterator[tuple[str, str]]:
-    """(command, what it prints) for each line that begins with a prompt."""
+    """Yield (command, expected output) for each line that begins with a prompt."""
     for block in re.findall(r'```console\n(.*?)```', README, re.DOTALL):
         for part in re.split(r'^\$ ', block, flags=re.MULTILINE)[1:]:
             command, _, printed = part.partition('\n')
             yield command, printed
 
 
-def timeless(text: str) -> str:
+def normalize(text: str) -> str:
     text = re.sub(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d', '<moment>', text)
     return re.sub(r'"([0-9a-f]{32}|mb_[0-9A-Za-z]{49})"', '"<token>"', text)
 
 
-def type_in(command: str, port: int, token: str) -> str:
+def run_command(command: str, port: int, token: str) -> str:
     words = shlex.split(command.replace('$TOKEN', token).replace(':5000', f':{port}'))
     assert words[0] == 'http'
     ran = subprocess.run(
@@ -49,10 +49,10 @@ def test_readme_transcripts_are_real(tmp_path: Path) -> None:
         for command, expected in transcript():
             if command.startswith('TOKEN='):
                 continue
-            printed = type_in(command, server.port, token)
+            printed = run_command(command, server.port, token)
             if found := re.search(r'"token": "([0-9a-f]{32})"', printed):
                 token = found[1]
             shown = printed.splitlines()[0] if ' -h ' in command else printed
-            assert timeless(shown) == timeless(expected.strip()), command
+            assert normalize(shown) == normalize(expected.strip()), command
             checked += 1
     assert checked == 12

@@ -1,4 +1,4 @@
-"""With a replica: who reads there, who does not, and that nobody notices when it goes."""
+"""Which requests read from the replica and which from the primary, and that an outage of it fails no request."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
         return self.app.extensions['replica']
 
     def user(self, name: str) -> 'User':
-        """Somebody new, who has a token and has written nothing for long."""
+        """Register a user with a token, whose last write was 100 seconds ago."""
         client = self.app.test_client()
         registration = {'username': name, 'email': f'{name}@example.com', 'password': PASSWORD}
         id = client.post('/api/users', json=registration).json['id']
@@ -41,16 +41,16 @@ class Pair(NamedTuple):
         return User(id, client, {'Authorization': f'Bearer {token}'})
 
     def age(self, id: int, seconds: int) -> None:
-        """As if a user's last write were so many seconds ago."""
+        """Set a user's last write to this many seconds ago."""
         self.primary.execute(f"UPDATE users SET last_write_at = now() - interval '{seconds}s' WHERE id = {id}")
-        self.level()
+        self.wait_for_replay()
 
-    def level(self) -> None:
-        """Waits until the replica has everything."""
-        position = self.primary.ask('SELECT pg_current_wal_lsn()')
-        until(lambda: self.replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'"))
+    def wait_for_replay(self) -> None:
+        """Wait until the replica has replayed every change of the primary."""
+        lsn = self.primary.ask('SELECT pg_current_wal_lsn()')
+        until(lambda: self.replica.ask(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'"))
 
-    def near(self) -> None:
+    def wait_until_fresh(self) -> None:
         until(self.watch.is_fresh)
 
 
@@ -73,9 +73,9 @@ class User(NamedTuple):
         return post in [item['id'] for item in self.get(path)['items']]
 
 
-def until(happens: Callable[[], Any]) -> None:
+def until(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 60
-    while not happens():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -97,7 +97,7 @@ def pair(servers: tuple[Cluster, Cluster], monkeypatch: pytest.MonkeyPatch) -> I
         )
     )
     pair = Pair(primary, replica, app)
-    pair.near()
+    pair.wait_until_fresh()
     yield pair
     until(lambda: pair.watch._probe_lock.acquire(blocking=False))
     pair.watch.engine.dispose()
@@ -108,14 +108,14 @@ def pair(servers: tuple[Cluster, Cluster], monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def paused(pair: Pair) -> Iterator[Pair]:
-    """With a replica that stays as it is once `pause` was called."""
+    """Yield the pair; `pause` stops the replay of the replica, which resumes afterwards."""
     yield pair
     pair.replica.execute('SELECT pg_wal_replay_resume()')
-    pair.level()
+    pair.wait_for_replay()
 
 
 def pause(pair: Pair) -> None:
-    pair.level()
+    pair.wait_for_replay()
     pair.replica.execute('SELECT pg_wal_replay_pause()')
     until(lambda: pair.replica.ask('SELECT pg_get_wal_replay_pause_state()') == 'paused')
 
@@ -155,7 +155,7 @@ def test_replica_is_used_a_minute_after_a_write(paused):
 
 
 def test_creating_a_token_counts_as_a_write(pair):
-    """Whoever has registered a moment ago reads where they are registered."""
+    """Users who have just registered read from the primary, as the replica may not have their row yet."""
     client = pair.app.test_client()
     client.post('/api/users', json={'username': 'ana', 'email': 'ana@example.com', 'password': PASSWORD})
     assert pair.primary.ask('SELECT last_write_at FROM users') is None
@@ -165,22 +165,22 @@ def test_creating_a_token_counts_as_a_write(pair):
 
 def test_writes_are_recorded_every_ten_seconds(pair):
     ana = pair.user('ana')
-    noted = 'SELECT last_write_at FROM users'
-    before = pair.primary.ask(noted)
+    last_write = 'SELECT last_write_at FROM users'
+    before = pair.primary.ask(last_write)
     dry = {**ana.headers, 'Prefer': 'dry-run'}
     assert ana.client.post('/api/posts', json={'text': 'Hello!'}, headers=dry).status_code == 201
     assert ana.client.post('/api/posts', json={'text': ''}, headers=ana.headers).status_code == 400
-    assert pair.primary.ask(noted) == before
+    assert pair.primary.ask(last_write) == before
     ana.write('Hello!')
-    first = pair.primary.ask(noted)
+    first = pair.primary.ask(last_write)
     assert first > before
     pair.age(ana.id, 8)
-    before = pair.primary.ask(noted)
+    before = pair.primary.ask(last_write)
     ana.write('Hello!')
-    assert pair.primary.ask(noted) == before
+    assert pair.primary.ask(last_write) == before
     pair.age(ana.id, 11)
     ana.write('Hello!')
-    assert pair.primary.ask(noted) >= first
+    assert pair.primary.ask(last_write) >= first
 
 
 def test_missing_row_on_replica_is_not_404(paused):
@@ -220,7 +220,7 @@ def test_promoted_replica_is_not_read(pair):
 
 @pytest.mark.process
 def test_replica_crash_fails_no_request(pair):
-    """A real server under load; the replica is killed in the middle of it and started again."""
+    """The replica of a real server under load is killed and started again."""
     ben = pair.user('ben')
     ben.write('Hello!')
     pair.age(ben.id, 100)
@@ -247,33 +247,33 @@ def test_replica_crash_fails_no_request(pair):
     assert set(responses) == {200}
 
 
-def test_it_hangs_and_is_waited_for_once(pair, monkeypatch):
+def test_frozen_replica_is_waited_for_once(pair, monkeypatch):
     ben = pair.user('ben')
     ben.get('/api/posts')
-    until(lambda: pair.watch._probe_lock.acquire(blocking=False))  # it is not looked at meanwhile
+    until(lambda: pair.watch._looking.acquire(blocking=False))  # no probe runs meanwhile
     used: list[object] = []
     event.listen(pair.watch.engine, 'checkout', lambda *connection: used.append(connection))
     try:
         with pair.replica.frozen():
             for _ in range(10):
-                # Without the time limit of the connection, this would not end.
+                # Without the timeout of the connection this would hang.
                 assert ben.get('/api/posts')['items'] == []
         assert len(used) == 1
     finally:
-        pair.watch._probe_lock.release()
-    pair.near()
+        pair.watch._looking.release()
+    pair.wait_until_fresh()
 
 
 def is_read(server: Cluster) -> bool:
-    """Whether the application has asked it for posts."""
-    asked = "application_name = 'microblog' AND query LIKE '%posts%'"
-    return server.ask(f'SELECT count(*) FROM pg_stat_activity WHERE {asked}') > 0
+    """Return whether the application has read posts from this server."""
+    condition = "application_name = 'microblog' AND query LIKE '%posts%'"
+    return server.ask(f'SELECT count(*) FROM pg_stat_activity WHERE {condition}') > 0
 
 
 def test_replica_failure_falls_back_to_the_primary(pair):
-    """In this process, with everything that comes of it."""
+    """A failed read marks the replica as down, and reads use it again once it is back."""
     ben = pair.user('ben')
-    pair.near()
+    pair.wait_until_fresh()
     pair.replica.kill()
     try:
         assert ben.get('/api/posts')['items'] == []
@@ -281,5 +281,5 @@ def test_replica_failure_falls_back_to_the_primary(pair):
         assert ben.get('/api/users')['_meta']['total_items'] == 1
     finally:
         pair.replica.start()
-    pair.near()
+    pair.wait_until_fresh()
     assert ben.get('/api/posts')['items'] == []

@@ -1,4 +1,4 @@
-"""`flask seed`: as many as asked for, counted exactly, skewed, the same each time."""
+"""`flask seed` creates the requested number of rows, with exact counters and a skewed, reproducible distribution."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def seed(app: Flask) -> Callable[..., Result]:
 
 @pytest.fixture
 def seeded(seed: Callable[..., Result]) -> dict[str, str]:
-    """What was printed: {'a normal user': 'ana1', ..., 'password': '...'}."""
+    """Return the printed lines: {'a normal user': 'ana1', ..., 'password': '...'}."""
     return printed(seed())
 
 
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 @pytest.fixture(scope='module')
 def sample(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    """A database of the same kind as `app` uses, seeded once with OPTIONS. Tests only read it."""
+    """Yield a database of the kind that `app` uses, seeded once with OPTIONS. Tests only read it."""
     kind = make_url(settings.database_url).get_backend_name()
     for url in databases.create_database(kind, tmp_path_factory.mktemp('sample'), 'sample'):
         app = create_app(replace(settings, database_url=url))
@@ -129,7 +129,7 @@ def test_seed_defaults_are_small(app):
 
 def test_seed_is_deterministic(app, seed):
     def everything():
-        # All but the hash, which is salted.
+        # Without the password hash, which is salted.
         users = [column for column in User.__table__.c if column.name != 'password_hash']
         return [rows(app, *columns) for columns in (users, Follow.__table__.c, Post.__table__.c, Like.__table__.c)]
 
@@ -157,13 +157,13 @@ def test_reader_follows_two_thousand(app, seed):
 
 def test_activity_follows_a_power_law(sample):
     app = sample.app
-    for counter, of_the_first_tenth in (
+    for counter, share_of_first_tenth in (
         (User.post_count, 0.5),
         (User.follower_count, 0.25),
         (User.following_count, 0.25),
     ):
         counts = [row[0] for row in rows(app, counter)][::-1]
-        assert sum(counts[:40]) > of_the_first_tenth * sum(counts)
+        assert sum(counts[:40]) > share_of_first_tenth * sum(counts)
         assert counts[0] > 10 * counts[200]
     assert rows(app, func.count(User.id).filter(User.post_count == 0))[0][0] >= 160
 
@@ -274,7 +274,7 @@ def test_planner_statistics_exist_after_seed(sample):
     app = sample.app
     with app.app_context():
         if db.engine.dialect.name == 'postgresql':
-            known = "SELECT reltuples FROM pg_class WHERE oid = 'posts'::regclass"
+            statistics = "SELECT reltuples FROM pg_class WHERE oid = 'posts'::regclass"
         else:
-            known = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = 'posts'"
-        assert db.session.scalar(text(known)) == 5_000
+            statistics = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = 'posts'"
+        assert db.session.scalar(text(statistics)) == 5_000

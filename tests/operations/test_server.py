@@ -1,4 +1,4 @@
-"""What operators rely on: health, logs, headers, hosts and proxies, and answers while the database is away."""
+"""Health checks, logs, headers, hosts and proxies, and responses while the database is down."""
 
 import io
 import json
@@ -42,7 +42,7 @@ SECURITY = {
 
 @contextmanager
 def another_app(settings: Settings) -> Iterator[FlaskClient]:
-    """An application with other settings beside that of the suite."""
+    """Yield a client of a second application with other settings."""
     app = create_app(settings)
     yield app.test_client()
     with app.app_context():
@@ -55,7 +55,7 @@ def variant(settings: Settings, **others: Any) -> Settings:
 
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[str]]]:
-    """What is logged, as JSON, a line each."""
+    """Yield a function that returns the log as a list of JSON lines."""
     configure_logging('INFO', 'json')
     handler = logging.getLogger('api').handlers[0]
     assert isinstance(handler, logging.StreamHandler)
@@ -72,10 +72,10 @@ def test_health_needs_no_credentials(anonymous: Client, path: str) -> None:
 
 
 def test_without_database_live_but_not_ready(settings: Settings) -> None:
-    away = 'sqlite:////nowhere/at/all.sqlite'
+    unreachable = 'sqlite:////nowhere/at/all.sqlite'
     if settings.database_url.startswith('postgresql'):
-        away = 'postgresql+psycopg://postgres@127.0.0.1:1/away'
-    with another_app(variant(settings, database_url=away, log_level='ERROR')) as client:
+        unreachable = 'postgresql+psycopg://postgres@127.0.0.1:1/away'
+    with another_app(variant(settings, database_url=unreachable, log_level='ERROR')) as client:
         logging.getLogger('api').setLevel('CRITICAL')
         assert client.get('/livez').status_code == 200
         responses = [
@@ -108,12 +108,12 @@ def test_exhausted_pool_returns_503_in_time(settings: Settings, app: Flask) -> N
 def test_silent_database_times_out(app: Flask) -> None:
     with app.app_context(), db.engine.connect() as connection:
         if connection.dialect.name == 'sqlite':
-            pytest.skip('which is no server')
+            pytest.skip('SQLite is not a server')
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, TimeoutConnection)
         driver.timeout = 0.2
         connection.execute(text('SET statement_timeout = 100'))
-        with pytest.raises(OperationalError, match='statement timeout'):  # an answer, after which others may follow
+        with pytest.raises(OperationalError, match='statement timeout'):  # the connection stays usable
             connection.execute(text('SELECT pg_sleep(9)'))
         connection.rollback()
         with pytest.raises(OperationalError, match='timeout expired') as error:
@@ -148,7 +148,7 @@ def test_over_the_limit_returns_503_but_live(settings: Settings, monkeypatch: py
     assert (alive.status_code, admitted.status_code) == (200, 200)
 
 
-def test_slow_bodies_block_nobody(server: Server, login: Callable[[str], Client]) -> None:
+def test_slow_bodies_do_not_block_others(server: Server, login: Callable[[str], Client]) -> None:
     ana = login('ana')
     head = f'POST /api/posts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ana.token}\r\n'
     head += 'Content-Type: application/json\r\nContent-Length: 16\r\n\r\n'
@@ -184,7 +184,7 @@ def test_web_processes_end_after_their_parent_is_killed(settings: Settings) -> N
         wait_until(lambda: len(children := children_of(server.process)) == 2 and killed not in children)
         wait_until_ready(server)
         server.process.kill()
-        # Each process has an end of this pipe: it is read until all have ended.
+        # Each process holds an end of this pipe, so reading ends when all have ended.
         server.process.communicate(timeout=WAIT_TIMEOUT)
         with pytest.raises(ConnectionRefusedError):
             server.ask('GET', '/livez')
@@ -245,10 +245,10 @@ def test_request_is_logged_with_its_id(anonymous: Client, log_lines: Callable[[]
     assert line['ms'] >= 0
 
 
-@pytest.mark.parametrize(('given', 'taken'), [('from-proxy.1_2', True), ('x' * 65, False), ('a b', False), ('', False)])
-def test_valid_request_id_is_kept(anonymous: Client, given: str, taken: bool) -> None:
-    response = anonymous.get('/livez', headers={'X-Request-ID': given})
-    assert (response.headers['X-Request-ID'] == given) is taken
+@pytest.mark.parametrize(('sent', 'kept'), [('from-proxy.1_2', True), ('x' * 65, False), ('a b', False), ('', False)])
+def test_valid_request_id_is_kept(anonymous: Client, sent: str, kept: bool) -> None:
+    response = anonymous.get('/livez', headers={'X-Request-ID': sent})
+    assert (response.headers['X-Request-ID'] == sent) is kept
 
 
 def test_no_secret_is_logged(
@@ -324,7 +324,7 @@ def test_docs_page_has_its_own_csp(anonymous: Client) -> None:
 
 
 def test_minimum_password_length_is_a_setting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, 'min_length', passwords.min_length)  # to be what it was afterwards
+    monkeypatch.setattr(passwords, 'min_length', passwords.min_length)  # restores the value afterwards
     registration = {'username': 'ana', 'email': 'ana@example.com', 'password': 'eleven char'}
     with another_app(variant(settings, password_min_length=12)) as client:
         response = client.post('/api/users', json=registration)

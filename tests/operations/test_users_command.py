@@ -1,4 +1,4 @@
-"""`flask users`: what an administrator does to accounts."""
+"""`flask users`: administration of accounts."""
 
 import re
 from collections.abc import Callable
@@ -23,18 +23,18 @@ from tests.support.client import PASSWORD, Client
 from tests.support.rows import add_follows, add_likes, add_posts, add_users
 
 COMMANDS = ['disable', 'enable', 'delete', 'reset-password', 'tokens']
-STEP = 5
+BATCH_SIZE = 5
 
 
 @pytest.fixture
 def run(app: Flask) -> Callable[..., Result]:
-    """`run('disable', 'ana')` is `flask users disable ana`; answers to questions go in `says`."""
+    """Return a function: `run('disable', 'ana')` runs `flask users disable ana` with the text `stdin` as input."""
     runner = app.test_cli_runner()
 
-    def invoke(*words: str, says: str = '') -> Result:
-        # The context comes before the arguments are looked at, as it does for `flask`.
+    def invoke(*words: str, stdin: str = '') -> Result:
+        # As `flask` does, push the application context before the arguments are parsed.
         with app.app_context():
-            return runner.invoke(args=['users', *words], input=says)
+            return runner.invoke(args=['users', *words], input=stdin)
 
     return invoke
 
@@ -54,7 +54,7 @@ def status_of(client: Client, token: str) -> int:
     return client.get('/api/me', headers={'Authorization': f'Bearer {token}'}).status_code
 
 
-def without_its_own_values(response: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+def without_variable_headers(response: Any) -> tuple[int, list[tuple[str, str]], bytes]:
     headers = [(name, value) for name, value in response.headers if name not in ('X-Request-ID', 'Date')]
     return response.status_code, headers, response.data
 
@@ -64,7 +64,7 @@ def without_its_own_values(response: Any) -> tuple[int, list[tuple[str, str]], b
 def test_unknown_username_is_rejected(run, login, app, command, name):
     ana = login('ana')
     before = dump_rows(app)
-    response = run(command, name, says='y\n')
+    response = run(command, name, stdin='y\n')
     assert response.exit_code == 2
     assert 'there is no user of this name' in response.output
     assert dump_rows(app) == before
@@ -84,7 +84,7 @@ def test_disable_revokes_all_credentials(app, run, login):
     post = add_posts(app, ana.id, 1)[0]
     response = run('disable', 'ANA')
     assert (response.exit_code, response.output) == (0, 'ana is disabled, and their tokens have ended\n')
-    assert [status_of(ana, each) for each in (ana.token, token)] == [401, 401]
+    assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     assert count(app, Token, Token.user_id == ana.id) == 0
     assert ben.get('/api/me').status_code == 200
     assert ben.get(f'/api/posts/{post}').status_code == 200
@@ -95,7 +95,7 @@ def test_disabled_user_gets_the_401_of_a_wrong_password(run, login, anonymous):
     login('ana')
     wrong = anonymous.ask_for_token('ana', 'not the password')
     assert run('disable', 'ana').exit_code == 0
-    assert without_its_own_values(anonymous.ask_for_token('ana')) == without_its_own_values(wrong)
+    assert without_variable_headers(anonymous.ask_for_token('ana')) == without_variable_headers(wrong)
     assert wrong.status_code == 401
 
 
@@ -108,7 +108,7 @@ def test_disabled_user_gets_no_reset_link(app, run, login, anonymous, monkeypatc
 
 
 def deliver_all(app: Flask, monkeypatch: Any) -> list[str]:
-    """The addresses that mails go to."""
+    """Run all due jobs and return the recipients of their mails."""
     recipients: list[str] = []
     monkeypatch.setattr(mailer, 'send', lambda recipient, *rest: recipients.append(recipient))
     with app.app_context():
@@ -123,7 +123,7 @@ def test_enabled_user_logs_in_but_old_tokens_stay_revoked(run, login):
     run('disable', 'ana')
     response = run('enable', 'Ana')
     assert (response.exit_code, response.output) == (0, 'ana may log in\n')
-    assert [status_of(ana, each) for each in (ana.token, token)] == [401, 401]
+    assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     given = ana.ask_for_token('ana')
     assert given.status_code == 200
     assert given.json['token'] != ana.token
@@ -139,39 +139,39 @@ def test_enabling_an_enabled_user_changes_nothing(app, run, login):
 
 
 def test_user_under_deletion_cannot_be_enabled(app, run, login, monkeypatch):
-    """Half of what they had is gone, and the worker goes on."""
-    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', STEP)
+    """Some rows of the account are deleted already, and the worker deletes the rest."""
+    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', BATCH_SIZE)
     ana = login('ana')
-    add_posts(app, ana.id, 2 * STEP)
+    add_posts(app, ana.id, 2 * BATCH_SIZE)
     assert ana.delete(f'/api/users/{ana.id}', json={'password': PASSWORD}).status_code == 204
     response = run('enable', 'ana')
     assert response.exit_code != 0
     assert ana.ask_for_token('ana').status_code == 401
 
 
-@pytest.mark.parametrize('says', ['', 'n\n', '\n', 'no\n'])
-def test_delete_asks_for_confirmation(app, run, login, says):
+@pytest.mark.parametrize('stdin', ['', 'n\n', '\n', 'no\n'])
+def test_delete_asks_for_confirmation(app, run, login, stdin):
     ana = login('ana')
-    response = run('delete', 'ana', says=says)
+    response = run('delete', 'ana', stdin=stdin)
     assert response.exit_code == 1
     assert 'There is no way back. Delete the account and everything in it? [y/N]' in response.output
     assert ana.get('/api/me').status_code == 200
 
 
-@pytest.mark.parametrize(('words', 'says'), [(['--yes'], ''), ([], 'y\n')])
-def test_delete_erases_a_large_account(app, run, login, monkeypatch, words, says):
-    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', STEP)
+@pytest.mark.parametrize(('words', 'stdin'), [(['--yes'], ''), ([], 'y\n')])
+def test_delete_erases_a_large_account(app, run, login, monkeypatch, words, stdin):
+    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', BATCH_SIZE)
     ana, ben = login('anastasia'), login('ben')
-    posts = add_posts(app, ana.id, 3 * STEP + 1)
-    add_posts(app, ben.id, 2 * STEP, reply_to=posts[0])
-    followers = add_users(app, 2 * STEP)
+    posts = add_posts(app, ana.id, 3 * BATCH_SIZE + 1)
+    add_posts(app, ben.id, 2 * BATCH_SIZE, reply_to=posts[0])
+    followers = add_users(app, 2 * BATCH_SIZE)
     add_follows(app, [(follower, ana.id) for follower in followers])
     add_likes(app, [(follower, posts[1]) for follower in followers])
-    response = run('delete', 'anastasia', *words, says=says)
+    response = run('delete', 'anastasia', *words, stdin=stdin)
     assert response.exit_code == 0
     assert response.output.endswith('anastasia is deleted\n')
     assert 'anastasia' not in dump_rows(app)
-    assert count(app, Post) == 2 * STEP
+    assert count(app, Post) == 2 * BATCH_SIZE
     assert count(app, Job) == 0
     assert status_of(ana, ana.token) == 401
     with app.app_context():
@@ -179,10 +179,10 @@ def test_delete_erases_a_large_account(app, run, login, monkeypatch, words, says
 
 
 def test_interrupted_deletion_is_completed_by_the_worker(app, run, login, monkeypatch):
-    """Else a closed half of an account would stay."""
-    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', STEP)
+    """Otherwise half of a disabled account would remain."""
+    monkeypatch.setattr(account_deletion, 'BATCH_SIZE', BATCH_SIZE)
     ana = login('ana')
-    add_posts(app, ana.id, 3 * STEP)
+    add_posts(app, ana.id, 3 * BATCH_SIZE)
     delete_batch, times = users.delete_batch, iter([False, True])
 
     def break_off(user_id: int) -> bool:
@@ -192,7 +192,7 @@ def test_interrupted_deletion_is_completed_by_the_worker(app, run, login, monkey
 
     monkeypatch.setattr(users, 'delete_batch', break_off)
     assert run('delete', 'ana', '--yes').exit_code != 0
-    assert count(app, Post) == 2 * STEP
+    assert count(app, Post) == 2 * BATCH_SIZE
     deliver_all(app, monkeypatch)
     assert count(app, User) == 0
 
@@ -203,7 +203,7 @@ def test_reset_voids_the_password_and_queues_mail(app, run, login, anonymous, mo
     response = run('reset-password', 'ana')
     assert response.exit_code == 0
     assert response.output == 'a link is on its way to ana, whose password and tokens have ended\n'
-    assert [status_of(ana, each) for each in (ana.token, token)] == [401, 401]
+    assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     assert count(app, Token) == 0
     assert anonymous.ask_for_token('ana').status_code == 401
     with app.app_context():
@@ -221,7 +221,7 @@ def test_tokens_are_listed_without_secrets(run, login):
     until = r'until \d{4}-\d\d-\d\d \d\d:\d\d'
     assert re.fullmatch(rf'\d+  by password  {until}  everything', by_password)
     assert re.fullmatch(rf'\d+  nightly  {until}  users:read posts:read', personal)
-    assert not [each for each in (ana.token, ben.token, token, others) if each in response.output]
+    assert not [secret for secret in (ana.token, ben.token, token, others) if secret in response.output]
 
 
 def test_revoke_ends_all_tokens(app, run, login):
@@ -229,7 +229,7 @@ def test_revoke_ends_all_tokens(app, run, login):
     token = make_token(ana)
     response = run('tokens', 'ana', '--revoke')
     assert (response.exit_code, response.output) == (0, '')
-    assert [status_of(ana, each) for each in (ana.token, token)] == [401, 401]
+    assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     assert status_of(ben, ben.token) == 200
     assert count(app, Token, Token.user_id == ana.id) == 0
     assert ana.ask_for_token('ana').status_code == 200

@@ -1,4 +1,4 @@
-"""Mail, from the request that asks for it to a real SMTP server, whatever happens in between."""
+"""Delivery of mail from the request to a real SMTP server, despite crashes and outages."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def mail_settings(mail_server: MailServer, **others: str) -> dict[str, str]:
 def working(
     database_url: str, mail_server: MailServer, arguments: tuple[str, ...] = WORKER, **settings: str
 ) -> Iterator[Worker]:
-    """`python -m api.server.worker`, stopped afterwards."""
+    """Start `python -m api.server.worker`, yield it, and stop it afterwards."""
     environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': database_url, **mail_settings(mail_server, **settings)}
     with tempfile.TemporaryFile() as errors:
         command = [sys.executable, *arguments]
@@ -80,7 +80,7 @@ def working(
 
 
 def rows(app: Flask) -> list[Any]:
-    """The outbox, read without a lock that a worker would wait for."""
+    """Return the jobs, read without a lock that a worker would wait for."""
     with app.app_context(), autocommit_engine(db.engine).connect() as connection:
         return list(connection.execute(select(*Job.__table__.columns).order_by(Job.id)).all())
 
@@ -97,13 +97,13 @@ def execute(app: Flask, *statements: Any) -> None:
         db.session.commit()
 
 
-def let_time_pass(app: Flask) -> None:
-    """Until everything that is not given up is due."""
+def make_jobs_due(app: Flask) -> None:
+    """Make all jobs due, except those that have failed permanently."""
     execute(app, update(Job).where(Job.due_at.is_not(None)).values(due_at=utcnow()))
 
 
-def ask_for_mails(app: Flask, count: int, name: str = 'reader') -> set[str]:
-    """Registers as many users, and returns their addresses. Each is to be mailed a link."""
+def enqueue_mails(app: Flask, count: int, name: str = 'reader') -> set[str]:
+    """Insert `count` users, enqueue a verification mail for each, and return their addresses."""
     names = [f'{name}{number}' for number in range(count)]
     users = [
         {'username': name, 'email': f'{name}@example.com', 'password_hash': '', 'created_at': utcnow()}
@@ -125,7 +125,7 @@ def mail_server() -> Iterator[MailServer]:
 
 @pytest.fixture
 def deliver(app: Flask, mail_server: MailServer) -> Iterator[Callable[[], int]]:
-    """Does everything that is due, in this process, and returns how much that was."""
+    """Yield a function that runs all due jobs in this process and returns their number."""
 
     def deliver_all() -> int:
         done = 0
@@ -154,7 +154,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def kill_at(number: int, worker: Worker, mail_server: MailServer) -> Callable[[], Any]:
-    """An answer that kills the worker once it has sent so many mails, while it waits for that answer."""
+    """Return a response function that kills the worker, which waits for the response, after this many mails."""
 
     def response() -> Any:
         if len(mail_server.mails) == number:
@@ -168,18 +168,18 @@ def kill_at(number: int, worker: Worker, mail_server: MailServer) -> Callable[[]
 def test_killed_worker_loses_no_mail_and_idle_one_stops(
     app: Flask, settings: Settings, mail_server: MailServer
 ) -> None:
-    people = ask_for_mails(app, MANY)
-    # One mail has been taken by the server and the other not, and the worker does not know.
+    people = enqueue_mails(app, MANY)
+    # Killed at DATA, the mail is accepted by the server; killed at RCPT, it is not. The worker cannot tell.
     for command, number in (('DATA', 30), ('RCPT', 70)):
         with working(settings.database_url, mail_server) as worker:
             mail_server.answers = {command: kill_at(number, worker, mail_server)}
             assert worker.wait() == -signal.SIGKILL
         (held,) = [row for row in rows(app) if row.attempts]
         assert held.due_at > utcnow() + LEASE / 2
-        let_time_pass(app)
+        make_jobs_due(app)
     mail_server.answers = {}
     with working(settings.database_url, mail_server, IDLE_WORKER) as worker:
-        # When there is nothing to do it holds no connection.
+        # An idle worker holds no connection to the mail server.
         wait_until(lambda: mail_server.heard.endswith(b'quit\r\n') and all_done(app))
         worker.process.send_signal(signal.SIGINT)
         assert worker.wait() == 0
@@ -191,15 +191,15 @@ def test_killed_worker_loses_no_mail_and_idle_one_stops(
 
 @pytest.mark.process
 def test_two_workers_send_nothing_twice(app: Flask, settings: Settings, mail_server: MailServer) -> None:
-    people = ask_for_mails(app, MANY)
+    people = enqueue_mails(app, MANY)
 
-    async def when_both_are_here() -> Any:
-        await mail_server.pause()  # so that both have the time to take their share
+    async def accept_when_both_are_connected() -> Any:
+        await mail_server.pause()  # so that both workers have time to claim jobs
         while mail_server.connections < 2:
             await mail_server.pause()
         return ACCEPT
 
-    mail_server.answers = {'DATA': when_both_are_here}
+    mail_server.answers = {'DATA': accept_when_both_are_connected}
     with working(settings.database_url, mail_server), working(settings.database_url, mail_server):
         wait_until(lambda: all_done(app))
     assert sorted(mail_server.recipients) == sorted(people)
@@ -225,25 +225,25 @@ def test_requests_do_not_wait_for_mail(app: Flask, settings: Settings, mail_serv
         wait_until(lambda: b'susan' in mail_server.heard)
         for name in names:
             register(server, name)
-        # All the time the worker has waited for the response to its first mail, so that no request waited for it.
+        # The worker still waits for the response to its first mail, so no request has waited for the worker.
         assert (mail_server.connections, len(mail_server.open)) == (1, 1)
         worker.kill()
         process_groups.kill(server.process)
     assert mail_server.mails == []
     assert len(rows(app)) == 6
     mail_server.answers = {}
-    let_time_pass(app)
+    make_jobs_due(app)
     assert deliver() == 6
     assert sorted(mail_server.recipients) == [f'{name}@example.com' for name in [*names, 'susan']]
 
 
 @pytest.mark.process
 def test_stopped_worker_finishes_its_mail(app: Flask, settings: Settings, mail_server: MailServer) -> None:
-    ask_for_mails(app, 5)
+    enqueue_mails(app, 5)
 
     def stop_at_the_second() -> Any:
         if len(mail_server.mails) == 1:
-            worker.process.terminate()  # which reaches it before the response does
+            worker.process.terminate()  # the signal arrives before the response
         return ACCEPT
 
     with working(settings.database_url, mail_server) as worker:
@@ -256,7 +256,7 @@ def test_stopped_worker_finishes_its_mail(app: Flask, settings: Settings, mail_s
 
 
 class Detour(NamedTuple):
-    """Another URL of the database, on a way that is closed at first."""
+    """Another URL of the database, unreachable until `start` is called."""
 
     url: str
     start: Callable[[], None]
@@ -267,9 +267,9 @@ class Detour(NamedTuple):
 def detour(database_url: str, folder: Path) -> Iterator[Detour]:
     url = make_url(database_url)
     if url.get_backend_name() == 'sqlite':
-        file, way = Path(url.database or ''), folder / 'way'
-        # Nobody can take a file away again that is open.
-        yield Detour(f'sqlite:///{way / file.name}', lambda: way.symlink_to(file.parent))
+        file, route = Path(url.database or ''), folder / 'route'
+        # An open file cannot be made unreachable, so there is no `stop`.
+        yield Detour(f'sqlite:///{route / file.name}', lambda: route.symlink_to(file.parent))
         return
     with Proxy(url.port or 5432) as proxy:
         proxy.stop()
@@ -278,24 +278,24 @@ def detour(database_url: str, folder: Path) -> Iterator[Detour]:
 
 @pytest.mark.process
 def test_worker_waits_for_the_database(app: Flask, settings: Settings, mail_server: MailServer, tmp_path: Path) -> None:
-    def complains() -> None:
+    def wait_for_errors() -> None:
         before = worker.log().count('the database does not answer')
         wait_until(lambda: worker.log().count('the database does not answer') > before + 1)
 
-    people = ask_for_mails(app, 1)
+    people = enqueue_mails(app, 1)
     with (
-        detour(settings.database_url, tmp_path) as way,
-        working(way.url, mail_server, HASTY_WORKER) as worker,
+        detour(settings.database_url, tmp_path) as route,
+        working(route.url, mail_server, HASTY_WORKER) as worker,
     ):
-        complains()
+        wait_for_errors()
         assert mail_server.connections == 0
-        way.start()
+        route.start()
         wait_until(lambda: all_done(app))
-        if way.stop:
-            way.stop()
-            complains()
-            people |= ask_for_mails(app, 2, 'late')
-            way.start()
+        if route.stop:
+            route.stop()
+            wait_for_errors()
+            people |= enqueue_mails(app, 2, 'late')
+            route.start()
             wait_until(lambda: all_done(app))
     assert sorted(mail_server.recipients) == sorted(people)
     assert worker.process.returncode == 0
@@ -322,7 +322,7 @@ def test_wrong_settings_are_reported_by_line(values: dict[str, str], lines: list
 
 @pytest.mark.process
 def test_worker_verifies_the_certificate(app: Flask, settings: Settings, tmp_path: Path) -> None:
-    (recipient,) = ask_for_mails(app, 1)
+    (recipient,) = enqueue_mails(app, 1)
     certificates = make_certificates(tmp_path)
     trusted = tmp_path / 'trusted.pem'
     login = {'MAIL_SECURITY': 'starttls', 'MAIL_USERNAME': 'blog', 'MAIL_PASSWORD': 'unlikely7secret'}
@@ -337,7 +337,7 @@ def test_worker_verifies_the_certificate(app: Flask, settings: Settings, tmp_pat
         assert mail_server.mails == []
         assert not re.search(b'auth|mail|example', mail_server.heard, re.IGNORECASE)
         trusted.write_bytes(certificates.authority.read_bytes())
-        let_time_pass(app)
+        make_jobs_due(app)
         wait_until(lambda: all_done(app))
     (mail,) = mail_server.mails
     assert (mail.recipients, mail.login) == ([recipient], 'blog')
@@ -357,7 +357,7 @@ def test_rolled_back_jobs_send_no_mail(
     assert sorted(mail_server.recipients) == ['ana@example.com', 'cleo@example.com']
 
 
-PASSING = [
+TEMPORARY_FAILURES = [
     ('CONNECT', '421 too many'),
     ('CONNECT', '554 no service'),
     ('CONNECT', HANG),
@@ -373,7 +373,7 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize(('command', 'response'), PASSING)
+@pytest.mark.parametrize(('command', 'response'), TEMPORARY_FAILURES)
 def test_temporary_failures_are_retried(
     app: Flask,
     mail_server: MailServer,
@@ -384,7 +384,7 @@ def test_temporary_failures_are_retried(
     response: str,
 ) -> None:
     monkeypatch.setattr('api.jobs.mailer.SMTP_TIMEOUT', 0.2)
-    people = ask_for_mails(app, 2)
+    people = enqueue_mails(app, 2)
     mail_server.answers = {command: response}
     assert deliver() == 2
     assert [(row.attempts, row.due_at - clock.now) for row in rows(app)] == [(1, timedelta(seconds=30))] * 2
@@ -401,7 +401,7 @@ def test_temporary_failures_are_retried(
 def test_backoff_grows_and_ends_after_twenty_attempts(
     app: Flask, mail_server: MailServer, deliver: Any, clock: Clock
 ) -> None:
-    ask_for_mails(app, 1)
+    enqueue_mails(app, 1)
     mail_server.stop()
     pauses = []
     for _ in range(MAX_ATTEMPTS - 1):
@@ -429,7 +429,7 @@ def test_backoff_grows_and_ends_after_twenty_attempts(
 def test_permanent_failures_are_not_retried(
     app: Flask, mail_server: MailServer, deliver: Any, command: str, response: str, error: str
 ) -> None:
-    ask_for_mails(app, 1)
+    enqueue_mails(app, 1)
     mail_server.answers = {command: response}
     assert deliver() == 1
     (row,) = rows(app)
@@ -441,7 +441,7 @@ def test_permanent_failures_are_not_retried(
 
 
 def test_rejected_mail_does_not_block_others(app: Flask, mail_server: MailServer, deliver: Any, clock: Clock) -> None:
-    people = ask_for_mails(app, 9)
+    people = enqueue_mails(app, 9)
     mail_server.answers = {'RCPT': lambda: ACCEPT if len(mail_server.mails) != 4 else '450 later'}
     assert deliver() == 9
     assert len(mail_server.mails) == 4
@@ -482,14 +482,14 @@ def test_mail_link_works(
     wanted = {'token': token, 'new_password': ANOTHER_PASSWORD}
     assert anonymous.put('/api/email-verifications', json={'token': token}).status_code == 400
     assert [anonymous.put('/api/password-resets', json=wanted).status_code for _ in range(2)] == [204, 400]
-    tries = [anonymous.ask_for_token('ana', each).status_code for each in (PASSWORD, ANOTHER_PASSWORD)]
+    tries = [anonymous.ask_for_token('ana', password).status_code for password in (PASSWORD, ANOTHER_PASSWORD)]
     assert tries == [401, 200]
     deliver()
     assert [mail.message['Subject'] for mail in mail_server.mails[2:]] == ['Your password was changed']
 
 
 def token_of(mail: Any, page: str) -> str:
-    """The token in the link, which is the same in both parts."""
+    """Return the token of the link, which is the same in both parts."""
     match = re.fullmatch(rf'https://blog\.example\.com/{page}#([A-Za-z0-9_-]{{64}})', mail.link)
     assert match
     assert re.findall('href="(.*?)"', mail.part('html')) == [mail.link]
@@ -497,7 +497,7 @@ def token_of(mail: Any, page: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ('topic', 'subject'),
+    ('job_type', 'subject'),
     [
         (VERIFY_EMAIL, 'Verify your e-mail address'),
         (RESET_PASSWORD, 'Reset your password'),
@@ -506,9 +506,9 @@ def token_of(mail: Any, page: str) -> str:
     ],
 )
 def test_mails_greet_the_user_in_both_parts(
-    app: Flask, login: Any, mail_server: MailServer, deliver: Any, topic: str, subject: str
+    app: Flask, login: Any, mail_server: MailServer, deliver: Any, job_type: str, subject: str
 ) -> None:
-    ask(app, topic, login('ana').id)
+    enqueue_mail(app, job_type, login('ana').id)
     assert deliver() == 1
     (mail,) = mail_server.mails
     assert (mail.recipients, mail.message['Subject']) == (['ana@example.com'], subject)
@@ -518,14 +518,14 @@ def test_mails_greet_the_user_in_both_parts(
     assert '{' not in mail.part('plain') + mail.part('html')
 
 
-def ask(app: Flask, topic: str, user_id: int) -> None:
+def enqueue_mail(app: Flask, job_type: str, user_id: int) -> None:
     with app.app_context():
-        enqueue(topic, recipient='ana@example.com', user_id=None if topic == RESET_PASSWORD else user_id)
+        enqueue(job_type, recipient='ana@example.com', user_id=None if job_type == RESET_PASSWORD else user_id)
         db.session.commit()
 
 
 @pytest.mark.parametrize(
-    ('topic', 'change'),
+    ('job_type', 'change'),
     [
         (VERIFY_EMAIL, update(User).values(email_verified=True)),
         (VERIFY_EMAIL, update(User).values(email=OTHERS_ADDRESS)),
@@ -536,12 +536,12 @@ def ask(app: Flask, topic: str, user_id: int) -> None:
         (RESET_PASSWORD, delete(User)),
         (PASSWORD_CHANGED, delete(User)),
     ],
-    ids=lambda each: each if isinstance(each, str) else str(each).replace('\n', ''),
+    ids=lambda value: value if isinstance(value, str) else str(value).replace('\n', ''),
 )
 def test_obsolete_mail_is_not_sent(
-    app: Flask, login: Any, mail_server: MailServer, deliver: Any, topic: str, change: Any
+    app: Flask, login: Any, mail_server: MailServer, deliver: Any, job_type: str, change: Any
 ) -> None:
-    ask(app, topic, login('ana').id)
+    enqueue_mail(app, job_type, login('ana').id)
     execute(app, change)
     deliver()
     assert (rows(app), mail_server.recipients, mail_server.connections) == ([], [], 0)
@@ -552,19 +552,19 @@ def test_user_deleted_meanwhile_gets_no_mail(
 ) -> None:
     claim = jobs.claim_job
 
-    def claim_and_lose() -> Any:
+    def claim_then_delete_user() -> Any:
         message = claim()
         db.session.execute(delete(User))
         return message
 
-    monkeypatch.setattr(jobs, 'claim_job', claim_and_lose)
-    ask(app, PASSWORD_CHANGED, login('ana').id)
+    monkeypatch.setattr(jobs, 'claim_job', claim_then_delete_user)
+    enqueue_mail(app, PASSWORD_CHANGED, login('ana').id)
     assert deliver() == 1
     assert (rows(app), mail_server.connections) == ([], 0)
 
 
 def test_job_that_kills_its_worker_is_given_up(app: Flask, login: Any, mail_server: MailServer, deliver: Any) -> None:
-    ask(app, PASSWORD_CHANGED, login('ana').id)
+    enqueue_mail(app, PASSWORD_CHANGED, login('ana').id)
     execute(app, update(Job).values(attempts=MAX_ATTEMPTS))
     assert deliver() == 1
     (row,) = rows(app)
@@ -572,7 +572,7 @@ def test_job_that_kills_its_worker_is_given_up(app: Flask, login: Any, mail_serv
 
 
 def test_unknown_address_gets_no_mail(app: Flask, anonymous: Client, mail_server: MailServer, deliver: Any) -> None:
-    assert anonymous.post('/api/password-resets', json={'email': 'nobody@example.com'}).status_code == 202
+    assert anonymous.post('/api/password-resets', json={'email': 'unknown@example.com'}).status_code == 202
     assert deliver() == 1
     assert (rows(app), mail_server.connections) == ([], 0)
 
@@ -620,7 +620,7 @@ def test_jobs_contain_no_secret(
     dumps.append(databases.dump_rows(app))
     tokens = re.findall('#(?:3D)?([A-Za-z0-9_-]{20})', mail_server.heard.decode().replace('=\r\n', ''))
     mail_server.answers = {}
-    let_time_pass(app)
+    make_jobs_due(app)
     deliver()
     tokens += [mail.link.partition('#')[2] for mail in mail_server.mails]
     assert len(tokens) >= 6

@@ -1,4 +1,4 @@
-"""Web processes that lost their parent. `tests/operations/test_server.py` does the same with a real server."""
+"""Web processes whose parent has died. `tests/operations/test_server.py` tests the same with a real server."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ import pytest
 from support import process_groups
 from support.servers import ROOT
 
-# Stands for the application: `main.app`.
+# A replacement for the application, `main.app`.
 MAIN = """
 import signal, threading
 
 app = threading.Event()
 signal.signal(signal.SIGTERM, {handler})
 """
-# A parent that is killed once its child serves. Like granian's, the child is one of multiprocessing; unlike granian's,
-# it is not forked, so that its coverage is measured.
+# A parent that is killed once its child serves. As in granian, multiprocessing starts the child; other than in granian,
+# the child is spawned, not forked, so that its coverage is measured.
 PARENT = """
 import multiprocessing, os, signal
 from api.server import wsgi
@@ -46,7 +46,7 @@ if __name__ == '__main__':
         ('lambda *_: app.set()', 3600, 'stopped with an alarm\n'),
         ('signal.SIG_IGN', 1, ''),
     ],
-    ids=['it stops', 'it does not stop'],
+    ids=['stops', 'does not stop'],
 )
 def test_process_without_parent_ends(tmp_path: Path, handler: str, timeout: int, printed: str) -> None:
     (tmp_path / 'main.py').write_text(MAIN.format(handler=handler))
@@ -58,7 +58,7 @@ def test_process_without_parent_ends(tmp_path: Path, handler: str, timeout: int,
         text=True,
     )
     try:
-        # Read until the child, which has the other end too, has ended.
+        # The child holds the other end of the pipe too, so reading ends when the child has ended.
         output, _ = parent.communicate(timeout=process_groups.WAIT_TIMEOUT)
     finally:
         process_groups.kill(parent)

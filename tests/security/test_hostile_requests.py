@@ -1,4 +1,4 @@
-"""Hostile requests: never a 5xx, never a change by what is refused."""
+"""Hostile requests never cause a 5xx, and rejected ones change nothing."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from tests.support.client import PASSWORD
 from tests.support.rows import add_posts
 
 MERGE_PATCH = 'application/merge-patch+json'
-TAKES_A_BODY = [
+BODY_ROUTES = [
     ('POST', '/api/users', 'application/json'),
     ('PUT', '/api/users/{id}', 'application/json'),
     ('PATCH', '/api/users/{id}', MERGE_PATCH),
@@ -33,7 +33,7 @@ FIELDS = ['username', 'email', 'about_me', 'password']
 
 @pytest.fixture
 def send(app, count_queries):
-    """`send(client, method, url)`: the answer, which is no 5xx, and where it is a 4xx nothing has changed."""
+    """Yield a function that sends a request, fails on a 5xx or a 4xx that changed a row, and returns the response."""
     with count_queries() as statements:
         rows = dump_rows(app)
 
@@ -54,12 +54,12 @@ def wrote(statements):
     return any(not text.startswith(('SELECT', 'WITH')) for text in statements)
 
 
-@pytest.fixture(params=TAKES_A_BODY, ids=lambda route: route[0])
+@pytest.fixture(params=BODY_ROUTES, ids=lambda route: route[0])
 def send_body(request, ana, send):
-    """`send_body(data)` sends a body where one is taken."""
-    method, url, right_type = request.param
+    """Return a function that sends a body to a route that accepts one."""
+    method, url, media_type = request.param
 
-    def send_one(data, content_type=right_type, **others):
+    def send_one(data, content_type=media_type, **others):
         return send(ana, method, url.format(id=ana.id), data=data, content_type=content_type, **others)
 
     send_one.fields = FIELDS if method == 'POST' else FIELDS[:3]
@@ -68,18 +68,18 @@ def send_body(request, ana, send):
 
 @contextmanager
 def cpu_below(seconds):
-    """Fail if this thread spends more CPU time in the block, of which a busy machine needs hardly more."""
+    """Fail if this thread takes more CPU time, which depends less on the load of the machine than wall-clock time."""
     began = time.thread_time()
     yield
     assert time.thread_time() - began < seconds
 
 
-def registration(**members):
-    return {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD, 'about_me': 'Hello'} | members
+def registration(**values):
+    return {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD, 'about_me': 'Hello'} | values
 
 
 def body_with(field, text):
-    """A registration in which a field is this JSON text."""
+    """Return the body of a registration with this JSON text as the value of a field."""
     return json.dumps(registration(**{field: 'HERE'})).replace('"HERE"', text).encode()
 
 
@@ -101,7 +101,7 @@ def body_with(field, text):
 def test_nul_and_lone_surrogates_are_rejected(send_body, text):
     for field in send_body.fields:
         response = send_body(body_with(field, text))
-        if field == 'password' and 'ud' not in text:  # NUL is allowed there, a short password is not
+        if field == 'password' and 'ud' not in text:  # a password may contain NUL, unless it is too short
             continue
         assert response.status_code == 400, field
 
@@ -274,7 +274,7 @@ ODD = [
 
 @pytest.mark.parametrize('form', ['application/json', 'application/problem+json'])
 @pytest.mark.parametrize(
-    'query', ['fields=' + 'a,' * 20_000, 'fields=' + 'a' * 40_000], ids=['many mistakes', 'a long one']
+    'query', ['fields=' + 'a,' * 20_000, 'fields=' + 'a' * 40_000], ids=['many unknown fields', 'long unknown field']
 )
 def test_many_errors_have_a_short_response(ana, query, form):
     response = ana.get(f'/api/users?{query}', headers={'Accept': form})
@@ -383,12 +383,12 @@ AUTHORIZATION = [
 
 @pytest.mark.parametrize('header', AUTHORIZATION, ids=lambda header: ascii(header[:24]))
 def test_odd_credentials_return_401(ana, anonymous, send, header):
-    wanted = [('GET', url) for url in ROUTES[:4]] + [
+    requests = [('GET', url) for url in ROUTES[:4]] + [
         ('PUT', ROUTES[1]),
         ('POST', '/api/tokens'),
         ('DELETE', '/api/tokens'),
     ]
-    for method, url in wanted:
+    for method, url in requests:
         response = send(anonymous, method, url.format(id=ana.id), headers={'Authorization': header})
         assert (response.status_code, response.data) == (401, b'{"error":"Unauthorized"}')
 
@@ -442,7 +442,7 @@ def test_odd_accept_headers_are_not_a_500(ana, send, value):
 
 TIMELINES = ['/api/posts', '/api/feed', '/api/users/{id}/posts', '/api/users/{id}/likes']
 TIMELINES += [f'/api/posts/{{post}}/{what}' for what in ('replies', 'thread', 'history')]
-OF_A_POST = ['', '/like', '/likes', '/replies', '/thread', '/history']
+POST_PATHS = ['', '/like', '/likes', '/replies', '/thread', '/history']
 POST_BODIES = [
     ('POST', '/api/posts', 'application/json'),
     ('PUT', '/api/posts/{post}', 'application/json'),
@@ -452,16 +452,16 @@ POST_BODIES = [
 
 @pytest.fixture
 def post(app, ana):
-    """The id of a post of ana's."""
+    """Return the id of a post by ana."""
     return add_posts(app, ana.id, 1)[0]
 
 
 @pytest.fixture(params=POST_BODIES, ids=lambda route: route[0])
 def send_post(request, ana, post, send):
-    """`send_post(data)` sends a body where one of a post is taken."""
-    method, url, right_type = request.param
+    """Return a function that sends a body to a route that accepts a post."""
+    method, url, media_type = request.param
 
-    def send_one(data, content_type=right_type):
+    def send_one(data, content_type=media_type):
         return send(ana, method, url.format(post=post), data=data, content_type=content_type)
 
     send_one.fields = ['text', 'reply_to_id'] if method == 'POST' else ['text']
@@ -472,12 +472,12 @@ def post_with(field, text):
     return json.dumps({'text': 'x', 'reply_to_id': None} | {field: 'HERE'}).replace('"HERE"', text).encode()
 
 
-NO_VALUES = ['0', '-1', '1.5', '1e300', '9' * 300, 'true', 'false', '[]', '["x"]', '{}', '{"x": 1}', '[null]', '[[[]]]']
-NO_VALUES += [r'"\u0000"', r'"\ud800"', r'"\udc00\ud800"', r'"\ud83d x"', '""', 'NaN', '1e999', '9' * 5000, '"\xff']
-NO_VALUES += ['9223372036854775808', '18446744073709551616', '-9223372036854775809', '"' + 'a' * 281 + '"']
+INVALID = ['0', '-1', '1.5', '1e300', '9' * 300, 'true', 'false', '[]', '["x"]', '{}', '{"x": 1}', '[null]', '[[[]]]']
+INVALID += [r'"\u0000"', r'"\ud800"', r'"\udc00\ud800"', r'"\ud83d x"', '""', 'NaN', '1e999', '9' * 5000, '"\xff']
+INVALID += ['9223372036854775808', '18446744073709551616', '-9223372036854775809', '"' + 'a' * 281 + '"']
 
 
-@pytest.mark.parametrize('text', NO_VALUES, ids=lambda text: ascii(text)[:24])
+@pytest.mark.parametrize('text', INVALID, ids=lambda text: ascii(text)[:24])
 def test_odd_values_in_a_post_are_rejected(send_post, text):
     for field in send_post.fields:
         assert send_post(post_with(field, text)).status_code == 400, field
@@ -504,7 +504,7 @@ def test_unknown_fields_of_a_post_are_ignored(send_post, name):
     'id', ['0', '9223372036854775807', '9223372036854775808', '18446744073709551616', '9' * 22, '9' * 5000, '-1', '%00']
 )
 def test_odd_ids_are_neither_posts_nor_users(ana, anonymous, send, id):
-    for path in OF_A_POST:
+    for path in POST_PATHS:
         assert send(ana, 'GET', f'/api/posts/{id}{path}').status_code == 404
     for path in ('posts', 'likes'):
         assert send(ana, 'GET', f'/api/users/{id}/{path}').status_code == 404
@@ -541,12 +541,12 @@ def test_odd_timeline_queries_are_accepted(ana, post, send, query):
 
 @pytest.mark.parametrize('header', AUTHORIZATION[::4], ids=lambda header: ascii(header[:24]))
 def test_odd_credentials_return_401_for_posts(ana, anonymous, post, send, header):
-    wanted = [('GET', url.format(id=ana.id, post=post)) for url in TIMELINES]
-    wanted += [(method, f'/api/posts/{post}/like') for method in ('GET', 'PUT', 'DELETE')]
-    wanted += [(method, '/api/me/following/1') for method in ('GET', 'PUT', 'DELETE')]
-    wanted += [(method, f'/api/posts/{post}') for method in ('GET', 'PUT', 'PATCH', 'DELETE')]
-    wanted += [('POST', '/api/posts'), ('GET', '/api/me'), ('GET', '/api/me/relationships?id=1')]
-    for method, url in wanted:
+    requests = [('GET', url.format(id=ana.id, post=post)) for url in TIMELINES]
+    requests += [(method, f'/api/posts/{post}/like') for method in ('GET', 'PUT', 'DELETE')]
+    requests += [(method, '/api/me/following/1') for method in ('GET', 'PUT', 'DELETE')]
+    requests += [(method, f'/api/posts/{post}') for method in ('GET', 'PUT', 'PATCH', 'DELETE')]
+    requests += [('POST', '/api/posts'), ('GET', '/api/me'), ('GET', '/api/me/relationships?id=1')]
+    for method, url in requests:
         response = send(anonymous, method, url, headers={'Authorization': header})
         assert (response.status_code, response.data) == (401, b'{"error":"Unauthorized"}')
 

@@ -1,4 +1,4 @@
-"""Too often is 429, whichever process is asked and wherever the request says it comes from; never is it a 5xx."""
+"""Requests over a limit return 429 in every process, whatever address they claim to come from, and never a 5xx."""
 
 import itertools
 import logging
@@ -37,30 +37,30 @@ numbers = itertools.count()
 
 
 def items_of(field: str) -> dict[str, dict[str, int]]:
-    """The members of a structured field that is a list of strings, whose parameters are integers (RFC 9651)."""
+    """Return the items of a structured field (RFC 9651) that is a list of strings with integer parameters."""
     items = {}
     for member in re.split(r'[ \t]*,[ \t]*', field):
         item = ITEM.fullmatch(member)
-        assert item, f'{member} is no string with parameters'
+        assert item, f'{member} is not a string with parameters'
         parameters = [parameter.strip().split('=') for parameter in item[2].split(';')[1:]]
         items[item[1]] = {name: int(value) for name, value in parameters}
     return items
 
 
-def left_of(response: Any, limit: str) -> int:
+def remaining(response: Any, limit: str) -> int:
     (state,) = (value for name, value in response.headers.items() if name.lower() == 'ratelimit')
     return items_of(state)[limit]['r']
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> MemoryClock:
-    """The clock of what is counted in memory."""
+    """Return the clock of a store in memory."""
     return MemoryClock(monkeypatch)
 
 
 @contextmanager
 def limiting(settings: Settings, **others: Any) -> Iterator[Client]:
-    """An application that limits, beside that of the suite and on its database."""
+    """Yield a client of a second application, with rate limits, on the database of the suite."""
     app = create_app(variant(settings, ratelimit_enabled=True, **others))
     app.test_client_class = Client
     client = app.test_client()
@@ -72,14 +72,14 @@ def limiting(settings: Settings, **others: Any) -> Iterator[Client]:
 
 @pytest.fixture
 def client(app: Flask, settings: Settings) -> Iterator[Client]:
-    """A client of an application that limits, without credentials."""
+    """Yield a client without credentials of an application with rate limits."""
     with limiting(settings) as client:
         yield client
 
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The passwords that were looked at; none is hashed."""
+    """Return a list that collects the passwords that are checked; none is hashed."""
     seen: list[str] = []
 
     def verify(password_hash: str | None, password: str) -> bool:
@@ -103,7 +103,7 @@ def change_password(client: Client, user: Client) -> TestResponse:
     return client.put('/api/me/password', json=change, headers=bearer(user))
 
 
-def leave(client: Client, user: Client) -> TestResponse:
+def delete_account(client: Client, user: Client) -> TestResponse:
     return client.delete(f'/api/users/{user.id}', json={'password': 'wrong'}, headers=bearer(user))
 
 
@@ -125,7 +125,7 @@ def reset(client: Client, email: str) -> TestResponse:
 
 
 class Case(NamedTuple):
-    """A limit, and a request that it counts."""
+    """A rate limit, and a request that it counts."""
 
     limit: str
     times: int
@@ -136,7 +136,7 @@ class Case(NamedTuple):
 CASES = {
     'log-ins of an account': Case('password', 10, 5, log_in),
     'changes of a password': Case('password', 10, 5, change_password),
-    'attempts to leave': Case('password', 10, 5, leave),
+    'account deletions': Case('password', 10, 5, delete_account),
     'log-ins from an address': Case(
         'log-in', 25, 5, lambda client, user: client.ask_for_token(f'guest{next(numbers)}', 'wrong')
     ),
@@ -171,7 +171,7 @@ def test_limit_resets_after_its_window(
     looked_at = len(checked)
     for _ in range(2):
         refused = case.ask(client, ana)
-        assert (refused.status_code, left_of(refused, case.limit)) == (429, 0)
+        assert (refused.status_code, remaining(refused, case.limit)) == (429, 0)
         assert refused.headers['Retry-After'] == str(items_of(refused.headers['RateLimit'])[case.limit]['t'])
     clock.move(seconds - 60)
     still_refused = case.ask(client, ana)
@@ -181,7 +181,7 @@ def test_limit_resets_after_its_window(
     clock.move(60)
     response = case.ask(client, ana)
     assert response.status_code != 429
-    assert left_of(response, case.limit) == case.times - 1
+    assert remaining(response, case.limit) == case.times - 1
 
 
 def test_right_password_over_the_limit_is_not_checked(client: Client, login: Any, checked: list[str]) -> None:
@@ -203,9 +203,9 @@ def test_username_case_does_not_evade_the_limit(client: Client, login: Any) -> N
 @pytest.mark.usefixtures('checked')
 def test_password_limit_counts_every_place(client: Client, login: Any) -> None:
     ana, ben = login('ana'), login('ben')
-    tries = [log_in, change_password, leave]
+    tries = [log_in, change_password, delete_account]
     responses = [attempt(client, ana) for attempt in (*tries, *tries, *tries, log_in)]
-    assert [left_of(response, 'password') for response in responses] == list(reversed(range(10)))
+    assert [remaining(response, 'password') for response in responses] == list(reversed(range(10)))
     assert {response.status_code for response in responses} == {400, 401}
     assert [attempt(client, ana).status_code for attempt in tries] == [429] * 3
     assert [attempt(client, ben).status_code for attempt in tries[1:]] == [400] * 2
@@ -228,7 +228,7 @@ def test_account_limit_counts_all_addresses(client: Client, login: Any) -> None:
 
 @pytest.mark.usefixtures('checked')
 def test_empty_usernames_do_not_share_a_limit(client: Client) -> None:
-    """There is no account whose password they try."""
+    """They do not try the password of any account."""
     statuses = [
         client.post('/api/tokens', environ_overrides={'REMOTE_ADDR': f'192.0.2.{number}'}, headers=headers).status_code
         for number in range(8)
@@ -252,8 +252,8 @@ def test_unchanged_email_is_not_counted(client: Client, login: Any) -> None:
         assert 'new-address' not in response.headers['RateLimit']
     for left in (4, 3):
         response = client.patch(own, json={'email': f'ana{left}@example.com'}, headers=bearer(ana) | kind)
-        assert left_of(response, 'new-address') == left
-    assert left_of(change_address(client, ana), 'new-address') == 2
+        assert remaining(response, 'new-address') == left
+    assert remaining(change_address(client, ana), 'new-address') == 2
 
 
 def test_every_token_has_its_own_limit(client: Client, login: Any, app: Flask) -> None:
@@ -266,7 +266,7 @@ def test_every_token_has_its_own_limit(client: Client, login: Any, app: Flask) -
     assert client.get('/api/users/0', headers=bearer(ana)).status_code == 429
     for headers in (personal, bearer(other)):
         response = client.get('/api/users/0', headers=headers)
-        assert (response.status_code, left_of(response, 'token')) == (404, 299)
+        assert (response.status_code, remaining(response, 'token')) == (404, 299)
 
 
 def test_untrusted_forwarded_address_is_ignored(client: Client) -> None:
@@ -304,13 +304,13 @@ def test_last_address_of_a_trusted_proxy_counts(app: Flask, settings: Settings) 
 def test_addresses_of_one_client_share_a_limit(client: Client, one: str, other: str, same: bool) -> None:
     for address, left in ((one, 4), (other, 3 if same else 4)):
         response = register(client, environ_overrides={'REMOTE_ADDR': address})
-        assert (response.status_code, left_of(response, 'registration')) == (400, left)
+        assert (response.status_code, remaining(response, 'registration')) == (400, left)
 
 
 @pytest.mark.parametrize('address', ['', 'unknown', '_hidden', '1.2.3.4:5', '[::1]:80', '1.2.3.4\x00', 'ä', '9' * 9000])
 def test_invalid_address_is_limited(client: Client, address: str) -> None:
     response = register(client, environ_overrides={'REMOTE_ADDR': address})
-    assert (response.status_code, left_of(response, 'registration')) == (400, 4)
+    assert (response.status_code, remaining(response, 'registration')) == (400, 4)
 
 
 @pytest.mark.parametrize(
@@ -340,8 +340,8 @@ def test_429_follows_accept(client: Client, accept: str, media_type: str, body: 
     assert response.headers['Cache-Control'] == 'no-store'
 
 
-def some_answers(client: Client, user: Client) -> dict[int, tuple[set[str], TestResponse]]:
-    """Answers by their status, with the limits that have counted the request."""
+def some_responses(client: Client, user: Client) -> dict[int, tuple[set[str], TestResponse]]:
+    """Return responses by their status, each with the names of the limits that counted the request."""
     own = f'/api/users/{user.id}'
     json = {'json': {}, 'headers': bearer(user)}
     return {
@@ -360,7 +360,7 @@ def some_answers(client: Client, user: Client) -> dict[int, tuple[set[str], Test
 
 @pytest.mark.usefixtures('checked')
 def test_counted_responses_have_rate_limit_headers(client: Client, login: Any) -> None:
-    for status, (limits, response) in some_answers(client, login('ana')).items():
+    for status, (limits, response) in some_responses(client, login('ana')).items():
         assert response.status_code == status
         for field in FIELDS:
             assert items_of(response.headers[field]).keys() == limits
@@ -375,7 +375,7 @@ def test_500_has_rate_limit_headers(client: Client, login: Any, monkeypatch: pyt
 
 @pytest.mark.usefixtures('checked')
 def test_disabled_limits_send_no_headers(anonymous: Client, login: Any) -> None:
-    for _, response in some_answers(anonymous, login('ana')).values():
+    for _, response in some_responses(anonymous, login('ana')).values():
         assert not FIELDS & set(response.headers.keys())
     assert {register(anonymous).status_code for _ in range(30)} == {400}
 
@@ -399,7 +399,7 @@ def test_unlimited_operations_send_no_headers(client: Client) -> None:
 
 @pytest.mark.usefixtures('checked')
 def test_legacy_headers_are_never_sent(client: Client, login: Any) -> None:
-    responses = [response for _, response in some_answers(client, login('ana')).values()]
+    responses = [response for _, response in some_responses(client, login('ana')).values()]
     responses += [register(client) for _ in range(6)]
     assert responses[-1].status_code == 429
     for response in responses:
@@ -483,7 +483,7 @@ def test_redis_keys_reveal_nothing(app: Flask, settings: Settings, redis: RedisS
 
 @pytest.fixture(scope='module')
 def running_servers(migrated_app: Flask, settings: Settings, running_redis: RedisServer) -> Iterator[list[Server]]:
-    """Two processes on one database, which count in one Redis, behind a proxy."""
+    """Yield two servers with one database and one Redis, which trust one proxy."""
     limits = {'RATELIMIT_ENABLED': 'true', 'RATELIMIT_STORAGE_URI': running_redis.uri, 'TRUSTED_PROXIES': '1'}
     with ExitStack() as stack:
         yield [stack.enter_context(start_server(settings.database_url, **limits)) for _ in range(2)]
@@ -495,14 +495,14 @@ def servers(app: Flask, running_servers: list[Server], redis: RedisServer) -> li
 
 
 def try_password(server: Server, name: str, address: str = '') -> ServerResponse:
-    """A log-in with a wrong password, from an address of its own where none is given."""
+    """Send a log-in with a wrong password, from a new address if none is given."""
     number = next(numbers)
     address = address or f'10.{number >> 16}.{number >> 8 & 255}.{number & 255}'
     return server.ask('POST', '/api/tokens', **basic(name, 'wrong'), X_Forwarded_For=address)
 
 
 def statuses_of(servers: list[Server], times: int, ask: Callable[[Server, int], ServerResponse]) -> list[int]:
-    """What the servers answer to so many requests at once, every other to one of them, in order of the status."""
+    """Send concurrent requests to the servers in turn, and return the sorted statuses."""
     with ThreadPoolExecutor(4) as pool:
         responses = list(pool.map(lambda number: ask(servers[number % len(servers)], number), range(times)))
     return sorted(response.status for response in responses)
@@ -525,14 +525,14 @@ def test_two_processes_share_a_token_limit(servers: list[Server], login: Any) ->
             return [kept.ask('GET', f'/api/users/{ana.id}')[0] for _ in range(80)]
 
     with ThreadPoolExecutor(4) as pool:
-        statuses = sorted(status for each in pool.map(ask_often, servers * 2) for status in each)
+        statuses = sorted(status for batch in pool.map(ask_often, servers * 2) for status in batch)
     assert statuses == [200] * 300 + [429] * 20
 
 
 def count_together(servers: list[Server]) -> bool:
-    """Whether all of them count in Redis now."""
+    """Return whether all servers count in Redis now."""
     name = f'probe{next(numbers)}'
-    return [left_of(try_password(server, name), 'password') for server in servers * 2] == [9, 8, 7, 6]
+    return [remaining(try_password(server, name), 'password') for server in servers * 2] == [9, 8, 7, 6]
 
 
 @pytest.mark.parametrize('outage', OUTAGES)
@@ -605,7 +605,7 @@ def test_redis_with_another_password_is_not_a_500(
     finally:
         redis.client.config_set('requirepass', '')
     assert statuses == [401] * 5 + [429] * 2
-    assert (seen.status_code, left_of(seen, 'token')) == (404, 298)
+    assert (seen.status_code, remaining(seen, 'token')) == (404, 298)
 
 
 def test_rejected_request_changes_nothing(client: Client, login: Any, app: Flask) -> None:

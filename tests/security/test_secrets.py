@@ -1,4 +1,4 @@
-"""What nobody may find in logs, in the database or in answers: passwords, tokens and links."""
+"""Passwords, tokens and links do not appear in logs, in the database or in responses."""
 
 import io
 import json
@@ -27,12 +27,12 @@ MERGE_PATCH = 'application/merge-patch+json'
 
 
 class Secrets:
-    """All that was given out in a test, to be looked for."""
+    """The secrets that a test issues, to search for."""
 
     def __init__(self) -> None:
         self.given: dict[str, str] = {}
         names = ('ana', 'ben')
-        encoded = [basic(name, each)['Authorization'].partition(' ')[2] for name in names for each in PASSWORDS]
+        encoded = [basic(name, password)['Authorization'].partition(' ')[2] for name in names for password in PASSWORDS]
         self._passwords = [*PASSWORDS, *encoded]
 
     @property
@@ -40,13 +40,13 @@ class Secrets:
         return [*self._passwords, *self.given.values()]
 
     def found_in(self, text: str) -> list[str]:
-        """Those that are there whole or in large part."""
+        """Return the secrets that the text contains, whole or in large part."""
         return [secret for secret in self.all if secret in text or secret[8:24] in text or secret[-12:-3] in text]
 
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], str]]:
-    """Everything that any logger says, the application's and those of libraries."""
+    """Yield a function that returns the log of the application and of all libraries."""
     stream = io.StringIO()
     others = logging.StreamHandler(stream)
     root = logging.getLogger()
@@ -65,7 +65,7 @@ def logged() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The texts of the mails that go out."""
+    """Return a list that collects the texts of sent mails."""
     sent: list[str] = []
     monkeypatch.setattr(mailer, 'send', lambda recipient, subject, text, html: sent.append(text))
     return sent
@@ -78,7 +78,7 @@ def secrets() -> Secrets:
 
 @pytest.fixture
 def ana(app: Flask, anonymous: Client, make_user: Any, mails: list[str], secrets: Secrets) -> Client:
-    """A client whose password is SECRET, with tokens of all kinds: session, personal, reset, verification."""
+    """Return a client whose password is SECRET, with tokens of all kinds: session, personal, reset, verification."""
     client = app.test_client()
     assert isinstance(client, Client)
     client.id = make_user('ana', password=SECRET)['id']
@@ -101,7 +101,7 @@ def deliver(app: Flask) -> None:
 
 
 def requests_with(secret: str, id: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Requests with a secret in every part but the path, right and wrong."""
+    """Yield valid and invalid requests with a secret in every part but the path."""
     headers = [
         basic('ana', secret),
         basic(secret, 'x'),
@@ -113,8 +113,8 @@ def requests_with(secret: str, id: int) -> Iterator[tuple[str, str, dict[str, An
         {'Accept': secret, 'X-Token': secret, 'Origin': secret, 'If-None-Match': f'"{secret}"'},
         {'Content-Type': f'application/{secret}'},
     ]
-    members = ('password', 'old_password', 'new_password', 'token', 'scopes', 'expires_in', 'id')
-    bodies: list[Any] = [{member: secret} for member in members]
+    fields = ('password', 'old_password', 'new_password', 'token', 'scopes', 'expires_in', 'id')
+    bodies: list[Any] = [{field: secret} for field in fields]
     bodies += [
         {'token': secret, 'new_password': NEW_SECRET},
         {'old_password': secret, 'new_password': NEW_SECRET},
@@ -141,7 +141,7 @@ def requests_with(secret: str, id: int) -> Iterator[tuple[str, str, dict[str, An
         ('GET', '/api/nowhere'),
     ]
     for method, url in urls:
-        yield from ((method, url, {'headers': each}) for each in headers)
+        yield from ((method, url, {'headers': header}) for header in headers)
         yield method, url, {'query_string': {'token': secret, 'after': secret, secret: secret, 'per_page': secret}}
         if method != 'GET':
             yield from ((method, url, {'json': body}) for body in bodies)
@@ -183,7 +183,7 @@ def change_password(anonymous: Client, ana: Client, given: dict[str, str]) -> Te
     return ana.put('/api/me/password', json={'old_password': SECRET, 'new_password': NEW_SECRET})
 
 
-def ask_for_a_reset(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
+def request_reset(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
     return anonymous.post('/api/password-resets', json={'email': 'ana@example.com', 'token': given['reset']})
 
 
@@ -209,16 +209,16 @@ def register(anonymous: Client, ana: Client, given: dict[str, str]) -> TestRespo
     return anonymous.post('/api/users', json=registration)
 
 
-def change_entry(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
+def update_user(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
     return ana.put(f'/api/users/{ana.id}', json={'about_me': 'changed', 'password': SECRET})
 
 
-def leave(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
+def delete_account(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse:
     return ana.delete(f'/api/users/{ana.id}', json={'password': SECRET})
 
 
 @pytest.mark.parametrize(
-    ('bug', 'request_it_is_in'),
+    ('bug', 'send_request'),
     [
         ('api.routes.tokens.issue_token', log_in),
         ('api.http.auth.passwords.verify', log_in),
@@ -231,7 +231,7 @@ def leave(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse
         ('api.routes.account.change_password', change_password),
         ('api.actions.passwords.passwords.hash', change_password),
         ('api.schemas.users.passwords.find_weakness', change_password),
-        ('api.routes.account.request_password_reset', ask_for_a_reset),
+        ('api.routes.account.request_password_reset', request_reset),
         ('api.routes.account.find_user_for_reset', reset_password),
         ('api.security.mail_tokens.base64.urlsafe_b64decode', reset_password),
         ('api.security.mail_tokens.hmac.compare_digest', reset_password),
@@ -244,9 +244,9 @@ def leave(anonymous: Client, ana: Client, given: dict[str, str]) -> TestResponse
         ('api.routes.personal_access_tokens.update_personal_token', change_token),
         ('api.routes.users.register_user', register),
         ('api.actions.users.passwords.hash', register),
-        ('api.routes.users.update_account', change_entry),
-        ('api.routes.users.delete_account', leave),
-        ('api.routes.users.check_current_password', leave),
+        ('api.routes.users.update_account', update_user),
+        ('api.routes.users.delete_account', delete_account),
+        ('api.routes.users.check_current_password', delete_account),
     ],
 )
 def test_unhandled_exceptions_log_no_secret(
@@ -256,13 +256,13 @@ def test_unhandled_exceptions_log_no_secret(
     logged: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
     bug: str,
-    request_it_is_in: Callable[..., TestResponse],
+    send_request: Callable[..., TestResponse],
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError('a bug')
 
     monkeypatch.setattr(bug, fail)
-    response = request_it_is_in(anonymous, ana, secrets.given)
+    response = send_request(anonymous, ana, secrets.given)
     assert (response.status_code, response.json) == (500, {'error': 'Internal Server Error'})
     assert 'Traceback' in logged()
     assert secrets.found_in(logged()) == []
@@ -276,7 +276,7 @@ def test_database_errors_log_no_secret(
     logged: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its messages repeat values, too: here that of a violated constraint, and of a table that has gone."""
+    """Messages of the database repeat values, here those that violate a constraint."""
     monkeypatch.setattr('api.actions.tokens.generate_personal_token', lambda: secrets.given['personal'])
     wanted = {'name': 'a name', 'scopes': ['users:read']}
     assert ana.post('/api/me/tokens', json=wanted).status_code == 500
@@ -291,7 +291,7 @@ def test_database_errors_log_no_secret(
 def test_secrets_in_paths_are_not_logged(
     anonymous: Client, ana: Client, secrets: Secrets, logged: Callable[[], str], path: str
 ) -> None:
-    """No route has one there, but a mail program that breaks a link, or somebody who guesses, asks for it."""
+    """No route has a secret in its path, but a mail program that breaks a link, or an attacker, may request one."""
     for secret in secrets.given.values():
         for client in (anonymous, ana):
             assert client.get(path.format(secret)).status_code == 404
@@ -300,14 +300,14 @@ def test_secrets_in_paths_are_not_logged(
 
 
 def failures(text: str) -> list[Exception]:
-    """What a server that takes no mail makes the client raise, with the mail in the message."""
-    said = text.encode()
+    """Return the errors that rejected mails raise, with the mail in their messages."""
+    reply = text.encode()
     return [
-        smtplib.SMTPRecipientsRefused({'ana@example.com': (550, said)}),
-        smtplib.SMTPRecipientsRefused({'ana@example.com': (450, said)}),
-        smtplib.SMTPSenderRefused(451, said, text),
-        smtplib.SMTPDataError(554, said),
-        smtplib.SMTPAuthenticationError(535, said),
+        smtplib.SMTPRecipientsRefused({'ana@example.com': (550, reply)}),
+        smtplib.SMTPRecipientsRefused({'ana@example.com': (450, reply)}),
+        smtplib.SMTPSenderRefused(451, reply, text),
+        smtplib.SMTPDataError(554, reply),
+        smtplib.SMTPAuthenticationError(535, reply),
         smtplib.SMTPServerDisconnected(text),
         ConnectionRefusedError(text),
         UnicodeEncodeError('ascii', text, 0, 1, text),
@@ -387,7 +387,7 @@ def test_mail_token_is_in_the_url_fragment(mails: list[str], ana: Client) -> Non
 
 
 def test_stored_values_do_not_authenticate(app: Flask, anonymous: Client, ana: Client) -> None:
-    """Nothing that stands there works as a password or as a token."""
+    """No stored value works as a password or as a token."""
     with app.app_context():
         rows = [row for table in db.metadata.sorted_tables for row in db.session.execute(table.select())]
     values = {value.hex() if isinstance(value, bytes) else str(value) for row in rows for value in row}

@@ -1,4 +1,4 @@
-"""What docs/security.md says is held, is held: its tests exist, and its tables are those of the code."""
+"""The tests that docs/security.md names exist, and its tables match the code."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def section(title: str) -> str:
 
 
 def table(title: str) -> list[list[str]]:
-    """The cells of each row of a section's table, without its head."""
+    """Return the cells of each row of a section's table, without its header."""
     rows = [line.strip('| ').split(' | ') for line in section(title).splitlines() if line.startswith('|')]
     return rows[2:]
 

@@ -1,3 +1,5 @@
+"""Actions whose rows are missing or locked, or that the database rejects."""
+
 import pytest
 from flask import Flask
 from sqlalchemy import text, update
@@ -38,7 +40,7 @@ def test_failed_last_seen_update_still_serves(app: Flask, make_user) -> None:
         writer.execute(update(User).values(about_me='locked'))
         touch_last_seen(ana, None)
         assert reader.scalar(text('SELECT last_seen FROM users')) is None
-        reader.invalidate()  # the next to have it would not wait long enough
+        reader.invalidate()  # the short lock timeout must not return to the pool
 
 
 def test_lost_connection_is_raised() -> None:

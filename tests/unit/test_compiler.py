@@ -1,4 +1,4 @@
-"""The compiled dump is marshmallow's, byte for byte, for every response schema."""
+"""The compiled dump equals marshmallow's, byte for byte, for every response schema."""
 
 import importlib
 import pkgutil
@@ -37,7 +37,7 @@ scopes = st.lists(st.sampled_from(list(SCOPES))).map(join_scopes)
 
 
 def values(field: fields.Field) -> st.SearchStrategy[Any]:
-    """Values as the database or a view gives them."""
+    """Return a strategy for the values that the database or a view gives a field."""
     value: st.SearchStrategy[Any]
     if isinstance(field, fields.Nested):
         record = records(field.schema)
@@ -62,28 +62,28 @@ def values(field: fields.Field) -> st.SearchStrategy[Any]:
     return st.none() | value if field.allow_none else value
 
 
-def members_of(schema: Schema) -> dict[str, st.SearchStrategy[Any]]:
-    members: dict[str, st.SearchStrategy[Any]] = {}
+def columns_of(schema: Schema) -> dict[str, st.SearchStrategy[Any]]:
+    columns: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in schema.dump_fields.items():
         if isinstance(field, Embedded):
-            members |= {field.prefix + member: value for member, value in members_of(field.schema).items()}
+            columns |= {field.prefix + column: value for column, value in columns_of(field.schema).items()}
         elif isinstance(field, Links):
             for template in field.templates.values():
                 value = st.none() | texts if template.nullable else texts
-                members |= {member: value for member in template.columns if member not in members}
+                columns |= {column: value for column in template.columns if column not in columns}
         else:
-            members[field.attribute or name] = values(field)
-    return members
+            columns[field.attribute or name] = values(field)
+    return columns
 
 
 def records(schema: Schema) -> st.SearchStrategy[Any]:
-    """Named tuples with the members that the schema needs, and one that it does not."""
-    members = members_of(schema) | {'position': st.integers()}
-    record = namedtuple('record', members)
-    return st.builds(record, **members)
+    """Return a strategy for named tuples with the columns that the schema needs and one that it does not."""
+    columns = columns_of(schema) | {'unused': st.integers()}
+    record = namedtuple('record', columns)
+    return st.builds(record, **columns)
 
 
-@pytest.mark.parametrize('schema', [schema() for schema in response_schemas()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize('schema', [schema() for schema in response_schemas()], ids=lambda item: type(item).__name__)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_bytes_equal_marshmallow(schema: ResponseSchema, data: st.DataObject) -> None:
@@ -93,16 +93,16 @@ def test_bytes_equal_marshmallow(schema: ResponseSchema, data: st.DataObject) ->
     assert orjson.dumps(schema.compiled.many([record, record])) == b'[' + expected + b',' + expected + b']'
 
 
-@pytest.mark.parametrize('schema', [schema() for schema in response_schemas()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize('schema', [schema() for schema in response_schemas()], ids=lambda item: type(item).__name__)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_missing_columns_are_omitted(schema: ResponseSchema, data: st.DataObject) -> None:
     whole = data.draw(records(schema))._asdict()
     needed = {
-        member for field in schema.fields.values() if isinstance(field, ComputedField) for member in field.columns
+        column for field in schema.fields.values() if isinstance(field, ComputedField) for column in field.columns
     }
-    kept = sorted(needed | {'position'} | set(data.draw(st.sets(st.sampled_from(sorted(whole))))))
-    partial = namedtuple('partial', kept)(**{member: whole[member] for member in kept})
+    kept = sorted(needed | {'unused'} | set(data.draw(st.sets(st.sampled_from(sorted(whole))))))
+    partial = namedtuple('partial', kept)(**{column: whole[column] for column in kept})
     assert orjson.dumps(schema.compiled(partial)) == orjson.dumps(schema.dump(partial))
 
 
@@ -150,10 +150,10 @@ def test_no_records_are_an_empty_list() -> None:
     assert CompiledDump(UnknownSchema()).many([]) == []
 
 
-class TwoMembersSchema(Schema):
+class TwoColumnsSchema(Schema):
     links = Links('Two', self='/users/{name}/{number}')
 
 
 def test_link_with_several_columns():
-    assert CompiledDump(TwoMembersSchema())(RECORD) == {'_links': {'self': '/users/ana/5'}}
-    assert TwoMembersSchema().dump(RECORD) == {'_links': {'self': '/users/ana/5'}}
+    assert CompiledDump(TwoColumnsSchema())(RECORD) == {'_links': {'self': '/users/ana/5'}}
+    assert TwoColumnsSchema().dump(RECORD) == {'_links': {'self': '/users/ana/5'}}

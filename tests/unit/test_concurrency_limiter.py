@@ -1,4 +1,4 @@
-"""Turns: as many as there are, in the order in which they are asked for, and not waited for without end."""
+"""The concurrency limiter grants a fixed number of slots, first come first served, with a timeout."""
 
 import time
 from threading import Thread

@@ -1,3 +1,5 @@
+"""Conditional requests are retried after serialization failures."""
+
 from typing import Any
 
 import pytest

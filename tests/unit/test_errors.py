@@ -1,3 +1,5 @@
+"""Messages of validation errors."""
+
 from api.http.errors import flatten_messages
 
 

@@ -1,4 +1,4 @@
-"""The feed is found in a clever way; here it is compared with what a plain query says."""
+"""The optimized query of the feed returns the same posts as a plain query."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -18,19 +18,19 @@ STATES = 250
 CASES = 4
 LIMITS = (1, 2, 25, 101)
 AUTHORS = 2_050
-HOW_MANY_FOLLOWED = (0, 1, 10, 2_000)
-READERS_OF_EACH = 3
+FOLLOW_COUNTS = (0, 1, 10, 2_000)
+READERS_PER_COUNT = 3
 
 
 class World:
-    """Users, whom they follow, and posts; it changes with every step."""
+    """Users, their follows and their posts, which each `step` changes."""
 
     def __init__(self, chance: random.Random):
         self.chance = chance
         self.posts: list[int] = []
         self.authors = self.make_users(AUTHORS)
-        self.readers = self.make_users(READERS_OF_EACH * len(HOW_MANY_FOLLOWED))
-        # Most write nothing; some wrote once, long ago; three never stop.
+        self.readers = self.make_users(READERS_PER_COUNT * len(FOLLOW_COUNTS))
+        # The silent never write, the quiet wrote once, long ago, and the three busy ones write most posts.
         shuffled = chance.sample(self.authors, AUTHORS)
         self.silent, self.quiet, self.usual, self.busy = (
             shuffled[:500],
@@ -44,30 +44,30 @@ class World:
         self.write(chance.choices(self.busy * 60 + self.usual, k=4000))
         self.delete(500)
 
-    def make_users(self, how_many: int) -> list[int]:
+    def make_users(self, count: int) -> list[int]:
         rows = [
             {'username': name, 'email': f'{name}@example.com', 'password_hash': '', 'created_at': utcnow()}
-            for name in (f'user{self.chance.getrandbits(64)}' for _ in range(how_many))
+            for name in (f'user{self.chance.getrandbits(64)}' for _ in range(count))
         ]
         return list(db.session.scalars(insert(User.__table__).returning(User.id), rows))
 
     def follow(self) -> None:
-        """Of those who follow one, one follows a busy author, one a quiet and one a silent one."""
+        """Insert the follows. Readers who follow one author follow a busy, a quiet and a silent one, in this order."""
         kinds = [self.busy, self.quiet, self.silent]
         pairs = []
         for number, reader in enumerate(self.readers):
-            how_many = HOW_MANY_FOLLOWED[number % len(HOW_MANY_FOLLOWED)]
-            kind = kinds[number // len(HOW_MANY_FOLLOWED)]
-            followed = [self.chance.choice(kind)] if how_many == 1 else self.chance.sample(self.authors, how_many)
-            if how_many == 10 and kind is not self.busy:
-                strange = [self.chance.choice(self.silent), self.chance.choice(kind)]
-                followed = [*self.chance.sample(self.quiet, 8), *strange]
-            pairs += [(reader, each) for each in set(followed)]
-        # Others, that are none of the readers' business.
+            count = FOLLOW_COUNTS[number % len(FOLLOW_COUNTS)]
+            kind = kinds[number // len(FOLLOW_COUNTS)]
+            followed = [self.chance.choice(kind)] if count == 1 else self.chance.sample(self.authors, count)
+            if count == 10 and kind is not self.busy:
+                inactive = [self.chance.choice(self.silent), self.chance.choice(kind)]
+                followed = [*self.chance.sample(self.quiet, 8), *inactive]
+            pairs += [(reader, author) for author in set(followed)]
+        # Follows that must not change the readers' feeds.
         pairs += [(self.authors[0], reader) for reader in self.readers]
         self.insert_follows(pairs)
-        theirs = select(func.count()).where(Follow.follower_id == User.id).scalar_subquery()
-        db.session.execute(update(User).values(following_count=theirs))
+        follow_count = select(func.count()).where(Follow.follower_id == User.id).scalar_subquery()
+        db.session.execute(update(User).values(following_count=follow_count))
 
     def insert_follows(self, pairs: list[tuple[int, int]]) -> None:
         rows = [{'follower_id': one, 'followed_id': other, 'created_at': utcnow()} for one, other in pairs]
@@ -77,12 +77,12 @@ class World:
         rows = [{'author_id': author, 'text': 'hello', 'created_at': utcnow()} for author in authors]
         self.posts += sorted(db.session.scalars(insert(Post.__table__).returning(Post.id), rows))
 
-    def delete(self, how_many: int) -> None:
-        gone = {self.posts.pop(self.chance.randrange(len(self.posts))) for _ in range(how_many)}
+    def delete(self, count: int) -> None:
+        gone = {self.posts.pop(self.chance.randrange(len(self.posts))) for _ in range(count)}
         db.session.execute(delete(Post).where(Post.id.in_(gone)))
 
     def step(self) -> int:
-        """Some posts come and go, a reader follows somebody else; returns that reader."""
+        """Write and delete some posts, let a reader follow another author, and return the reader."""
         reader = self.chance.choice(self.readers)
         self.write(self.chance.choices([*self.authors, *self.busy * 300, reader], k=5))
         self.delete(5)
@@ -96,48 +96,48 @@ class World:
 
 
 class Place(NamedTuple):
-    """Where a page is read."""
+    """The cursor, size and direction of a page."""
 
     cursor: int | None
     limit: int
-    backward: bool
+    reverse: bool
 
 
 def plain(reader: int) -> list[int]:
-    """The ids of the whole feed, newest first, by the obvious query."""
+    """Return the ids of the whole feed, newest first, by a plain query."""
     followed = select(Follow.followed_id).where(Follow.follower_id == reader)
     ids = select(Post.id).where(or_(Post.author_id.in_(followed), Post.author_id == reader))
-    # The connection itself: the session takes longer for the rows than the database does.
+    # Not the session, which takes longer for the rows than the database does.
     return list(db.session.connection().scalars(ids.order_by(Post.id.desc())))
 
 
 def part(ids: list[int], place: Place) -> list[int]:
-    """Those of the page that is read there."""
+    """Return the ids of the page at this place."""
     if place.cursor is not None:
-        ids = [id for id in ids if (id > place.cursor if place.backward else id < place.cursor)]
-    return ids[-place.limit :] if place.backward else ids[: place.limit]
+        ids = [id for id in ids if (id > place.cursor if place.reverse else id < place.cursor)]
+    return ids[-place.limit :] if place.reverse else ids[: place.limit]
 
 
 def feed(reader: int, place: Place) -> list[int]:
-    """The same by the feed's own query."""
-    rows = feed_for(reader).keyset_page(('id', 'text'), place.cursor, place.limit, reverse=place.backward)
+    """Return the ids of the page by the query of the feed."""
+    rows = feed_for(reader).keyset_page(('id', 'text'), place.cursor, place.limit, reverse=place.reverse)
     assert all(row.id == row.cursor for row in rows)
     return [row.id for row in rows]
 
 
 def some_places(world: World, ids: list[int]) -> Iterator[Place]:
-    """Half of them are at a post of the feed or beside it, the others anywhere, or at an end of the feed."""
+    """Yield places: half at or next to a post of the feed, the others anywhere or at an end of the feed."""
     chance = world.chance
     outer = world.posts[-1] + 3
     for _ in range(CASES // 2):
-        near = part(ids, Place(chance.randrange(outer), 1, backward=chance.random() < 0.5)) or [outer]
-        for position in (near[0] + chance.choice((-1, 0, 1)), chance.choice((chance.randrange(outer), None, 0, outer))):
-            yield Place(position, chance.choice(LIMITS), chance.random() < 0.5)
+        near = part(ids, Place(chance.randrange(outer), 1, reverse=chance.random() < 0.5)) or [outer]
+        for cursor in (near[0] + chance.choice((-1, 0, 1)), chance.choice((chance.randrange(outer), None, 0, outer))):
+            yield Place(cursor, chance.choice(LIMITS), chance.random() < 0.5)
 
 
 @pytest.fixture
 def make_world(app: Flask) -> Iterator[Callable[[int], World]]:
-    """Makes the world of a number, in a transaction that never ends well."""
+    """Yield a function that creates the world of a number, in a transaction that is rolled back."""
     with app.app_context():
 
         def make(number: int) -> World:
@@ -164,19 +164,19 @@ def test_feed_equals_a_plain_query(make_world: Callable[[int], World], number: i
     assert filled > STATES * CASES // 3
 
 
-def walk(reader: int, limit: int, *, backward: bool) -> list[int]:
-    """The ids of all pages, each beginning where the last one ended; newest first."""
+def iterate(reader: int, limit: int, *, reverse: bool) -> list[int]:
+    """Return the ids of all pages, newest first; each page starts where the previous one ended."""
     ids: list[int] = []
-    position = 0 if backward else None
-    while page := feed(reader, Place(position, limit, backward)):
+    cursor = 0 if reverse else None
+    while page := feed(reader, Place(cursor, limit, reverse)):
         assert len(page) <= limit
-        ids = page + ids if backward else ids + page
-        position = page[0] if backward else page[-1]
+        ids = page + ids if reverse else ids + page
+        cursor = page[0] if reverse else page[-1]
     return ids
 
 
-@pytest.mark.parametrize('backward', [False, True])
-def test_iterating_the_feed_finds_each_post_once(make_world: Callable[[int], World], backward: bool) -> None:
+@pytest.mark.parametrize('reverse', [False, True])
+def test_iterating_the_feed_finds_each_post_once(make_world: Callable[[int], World], reverse: bool) -> None:
     world = make_world(WORLDS)
     lengths = set()
     for reader in world.readers:
@@ -184,7 +184,7 @@ def test_iterating_the_feed_finds_each_post_once(make_world: Callable[[int], Wor
         lengths.add(len(everything))
         for limit in LIMITS:
             if len(everything) / limit < 100:
-                assert walk(reader, limit, backward=backward) == everything
+                assert iterate(reader, limit, reverse=reverse) == everything
     assert min(lengths) < 3
     assert max(lengths) > 4_000
 

@@ -1,4 +1,4 @@
-"""Rows that an action locks until its transaction ends, and rows that it leaves to others."""
+"""Rows that an action locks until its transaction ends, and rows that it does not lock."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,9 +29,9 @@ FindUnlocked = Callable[..., set[int]]
 
 @pytest.fixture
 def unlocked(app: Flask) -> FindUnlocked:
-    """Return the ids of the rows that another transaction can lock now.
+    """Return a function that returns the ids of the rows that another transaction can lock now.
 
-    reference: as an INSERT of a row that refers to them locks them, which is weaker than an UPDATE.
+    reference: lock them as an INSERT of a row that refers to them does, which is weaker than an UPDATE.
     """
 
     def find(model: Any = User, *, reference: bool = False) -> set[int]:
@@ -85,7 +85,7 @@ def test_an_action_locks_only_the_posts_it_is_about(
         assert unlocked(Post, reference=True) == set(ids), 'others must be able to insert rows that refer to the posts'
 
 
-def test_a_reply_is_locked_with_its_parent_before_it_is_deleted(
+def test_reply_and_parent_are_locked_before_deletion(
     app: Flask, login: Any, unlocked: FindUnlocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana = login('ana').id
@@ -95,11 +95,11 @@ def test_a_reply_is_locked_with_its_parent_before_it_is_deleted(
         db.session.commit()
         found = []
 
-        def look_first(id: int) -> Any:
+        def record_locks(id: int) -> Any:
             found.extend([unlocked(Post), unlocked(Post, reference=True)])
             return lock_post(id)
 
-        monkeypatch.setattr('api.actions.posts.lock_post', look_first)
+        monkeypatch.setattr('api.actions.posts.lock_post', record_locks)
         delete_post(id=reply)
     assert found == [{other}, {parent, other, reply}]
 
@@ -111,12 +111,12 @@ def test_an_address_cannot_change_while_it_is_verified(
     ana, ben = login('ana').id, login('ben').id
     found = []
 
-    class LookFirst(users.Link):
+    class RecordLocks(users.Link):
         def check(self, state: str | None) -> None:
             found.extend([unlocked(), unlocked(reference=True)])
             super().check(state)
 
-    monkeypatch.setattr(users, 'MailToken', LookFirst)
+    monkeypatch.setattr(users, 'MailToken', RecordLocks)
     with app.app_context():
         verify_email(token=sign_mail_token(EMAIL_VERIFICATION, ana, 'ana@example.com'))
     assert found == [{ben}, {ana, ben}]
@@ -132,7 +132,7 @@ def is_waiting(app: Flask) -> bool:
 
 
 def change_row(model: Any, id: int, **values: str) -> None:
-    """Change a row, so that the table has it behind those with higher ids."""
+    """Update a row, so that the table stores it after the rows with higher ids."""
     db.session.execute(update(model).where(model.id == id).values(values))
     db.session.commit()
 
@@ -161,7 +161,7 @@ def act_while_locked(app: Flask, locked: Callable[[], Any], action: Callable[[],
 def test_users_are_locked_in_the_order_of_their_ids(
     app: Flask, login: Any, unlocked: FindUnlocked, action: Callable[[int, int], Any]
 ) -> None:
-    """Two transactions that lock the same rows would wait for each other otherwise."""
+    """Otherwise two transactions that lock the same rows could deadlock."""
     ana, ben = login('ana').id, login('ben').id
     with app.app_context():
         change_row(User, ana, about_me='changed')

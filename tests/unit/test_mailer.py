@@ -1,4 +1,4 @@
-"""One mail after the other through a real server, with and without TLS."""
+"""Mails through a real SMTP server, with and without TLS."""
 
 import re
 import smtplib
@@ -97,7 +97,7 @@ def test_unusual_address_is_not_changed(server: MailServer, mailer: Mailer, loca
 
 @pytest.mark.parametrize('address', ['=?utf-8?q?susan?=@example.com', '=?utf-8?q?a=40evil.example=2Cb?=@example.com'])
 def test_encoded_looking_address_is_not_decoded(server: MailServer, mailer: Mailer, address: str) -> None:
-    """The decoded one is somebody else's. Not to send at all would be right, too."""
+    """The decoded address belongs to another person. To send no mail is correct, too."""
     with suppress(ValueError):
         mailer.send(address, *HELLO[1:])
     assert server.recipients in ([], [address])
@@ -170,7 +170,7 @@ def test_trusted_certificate(
     assert (mail.recipients, mail.login) == (['ana@example.com'], 'susan')
 
 
-def assert_nothing_was_told(server: MailServer, error: type[Exception], mailer: Mailer) -> None:
+def assert_nothing_is_sent(server: MailServer, error: type[Exception], mailer: Mailer) -> None:
     with pytest.raises(error):
         mailer.send(*HELLO)
     assert server.mails == []
@@ -181,7 +181,7 @@ def assert_nothing_was_told(server: MailServer, error: type[Exception], mailer: 
 def test_untrusted_certificate(certificates: Certificates, make_mailer: Any, security: str, tls_at_once: bool) -> None:
     with MailServer(certificates.here, tls_at_once=tls_at_once, login=LOGIN) as server:
         mailer = make_mailer(server, security=security, **WITH_LOGIN)
-        assert_nothing_was_told(server, ssl.SSLCertVerificationError, mailer)
+        assert_nothing_is_sent(server, ssl.SSLCertVerificationError, mailer)
 
 
 @pytest.mark.parametrize(('security', 'tls_at_once'), MODES)
@@ -190,14 +190,14 @@ def test_certificate_of_another_server(
 ) -> None:
     with MailServer(certificates.elsewhere, tls_at_once=tls_at_once, login=LOGIN) as server:
         mailer = make_mailer(server, security=security, **WITH_LOGIN)
-        assert_nothing_was_told(server, ssl.SSLCertVerificationError, mailer)
+        assert_nothing_is_sent(server, ssl.SSLCertVerificationError, mailer)
 
 
 @pytest.mark.parametrize(
     ('security', 'error'), [('starttls', smtplib.SMTPNotSupportedError), ('tls', (OSError, ssl.SSLError))]
 )
-def test_server_without_tls_is_told_nothing(server: MailServer, make_mailer: Any, security: str, error: Any) -> None:
-    assert_nothing_was_told(server, error, make_mailer(server, security=security, **WITH_LOGIN))
+def test_nothing_is_sent_without_tls(server: MailServer, make_mailer: Any, security: str, error: Any) -> None:
+    assert_nothing_is_sent(server, error, make_mailer(server, security=security, **WITH_LOGIN))
 
 
 def test_rejected_login(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
@@ -208,7 +208,7 @@ def test_rejected_login(certificates: Certificates, trusted: None, make_mailer: 
 
 
 def test_non_ascii_password(certificates: Certificates, trusted: None, make_mailer: Any) -> None:
-    """It works, or it is an error; but the connection does not stay open."""
+    """The log-in succeeds or raises UnicodeError; in neither case does the connection stay open."""
     with MailServer(certificates.here, login=('susan', 'unwahrscheinlich7ß')) as server:
         mailer = make_mailer(server, security='starttls', username='susan', password='unwahrscheinlich7ß')
         with suppress(UnicodeError):

@@ -1,4 +1,4 @@
-"""The changes that make mutants."""
+"""The mutations of a source file, and the sample that a seed draws."""
 
 import ast
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_each_place_is_changed(source: str, mutants: set[str]) -> None:
         'from a import b',
     ],
 )
-def test_what_no_test_can_see_stays(source: str) -> None:
+def test_untestable_code_is_not_mutated(source: str) -> None:
     assert mutants_of(source) <= {'pass'}
 
 

@@ -1,4 +1,4 @@
-"""What is said of two documents that differ, and what of it breaks clients."""
+"""The changes between two OpenAPI documents, and which of them break clients."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from api.openapi_diff.releases import declared_breaks
 Json = dict[str, Any]
 
 TEXT: Json = {'type': 'string'}
-MEMBERS: Json = {'type': 'object', 'properties': {'name': TEXT, 'about': TEXT}, 'required': ['name']}
+OBJECT: Json = {'type': 'object', 'properties': {'name': TEXT, 'about': TEXT}, 'required': ['name']}
 TREE: Json = {'type': 'object', 'properties': {'text': TEXT, 'replies': {'type': 'array', 'items': {'$ref': '#/t'}}}}
 
-# (schema, schema, what is said, whether that breaks who sends it, whether that breaks who gets it)
+# (old, new, message, whether the change breaks clients that send it, whether it breaks clients that receive it)
 SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
     (TEXT, {'type': ['string', 'null']}, ': may be null, too.', False, True),
     ({'type': ['string', 'null']}, TEXT, ': never null any more.', True, False),
@@ -55,9 +55,9 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
         False,
         True,
     ),
-    (MEMBERS, MEMBERS | {'properties': {'name': TEXT}}, ', member `about`: gone.', True, True),
-    (MEMBERS, MEMBERS | {'required': ['name', 'about']}, ', member `about`: required.', True, False),
-    (MEMBERS, MEMBERS | {'required': []}, ', member `name`: optional.', False, True),
+    (OBJECT, OBJECT | {'properties': {'name': TEXT}}, ', member `about`: gone.', True, True),
+    (OBJECT, OBJECT | {'required': ['name', 'about']}, ', member `about`: required.', True, False),
+    (OBJECT, OBJECT | {'required': []}, ', member `name`: optional.', False, True),
     (
         {'type': 'object'},
         {'type': 'object', 'properties': {'b': TEXT, 'a': TEXT}},
@@ -65,7 +65,7 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
         False,
         False,
     ),
-    ({'type': 'object'}, MEMBERS | {'properties': {'name': TEXT}}, ', member `name`: new, required.', True, False),
+    ({'type': 'object'}, OBJECT | {'properties': {'name': TEXT}}, ', member `name`: new, required.', True, False),
     ({'$ref': '#/t'}, {'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, ': may be null, too.', False, True),
     ({'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, {'$ref': '#/t'}, ': never null any more.', True, False),
     (
@@ -79,7 +79,7 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
 
 
 def document(*, schemas: Json | None = None, **operation: Any) -> Json:
-    """With one operation."""
+    """Return a document with one operation."""
     whole = {'summary': 'List notes', 'parameters': [], 'responses': {}} | operation
     return {'paths': {'/notes': {'get': whole}}, 't': schemas or TREE}
 
@@ -88,11 +88,11 @@ def body(schema: Json, media_type: str = 'application/json', **others: Any) -> J
     return {'requestBody': {'content': {media_type: {'schema': schema}}} | others}
 
 
-def answer(schema: Json, status: str = '200', media_type: str = 'application/json') -> Json:
+def response(schema: Json, status: str = '200', media_type: str = 'application/json') -> Json:
     return {'responses': {status: {'content': {media_type: {'schema': schema}}}}}
 
 
-def answers(*statuses: str, **others: Any) -> Json:
+def responses(*statuses: str, **others: Any) -> Json:
     return {'responses': {status: {'$ref': '#/t'} for status in statuses}, 'schemas': others}
 
 
@@ -104,26 +104,26 @@ def query(**others: Any) -> Json:
     return {'parameters': [{'in': 'query', 'name': 'page', 'schema': TEXT, **others}]}
 
 
-def needs(*ways: Json) -> Json:
-    return {'security': list(ways)}
+def requires(*requirements: Json) -> Json:
+    return {'security': list(requirements)}
 
 
-def said(old: Json, new: Json) -> list[tuple[bool, str]]:
+def diff(old: Json, new: Json) -> list[tuple[bool, str]]:
     found = diff_documents(old, new)
     assert {change.operation for change in found} <= {'GET /notes'}
     return [(change.breaking, change.what) for change in found]
 
 
-@pytest.mark.parametrize(('old', 'new', 'what', 'to_send', 'to_get'), SCHEMAS)
-def test_breaking_depends_on_the_direction(old: Json, new: Json, what: str, to_send: bool, to_get: bool) -> None:
-    expected = [(to_send, f'Body{what}')] if what else []
-    assert said(document(**body(old)), document(**body(new))) == expected
-    expected = [(to_get, f'Answer 200{what}')] if what else []
-    assert said(document(**answer(old)), document(**answer(new))) == expected
+@pytest.mark.parametrize(('old', 'new', 'text', 'to_send', 'to_get'), SCHEMAS)
+def test_breaking_depends_on_the_direction(old: Json, new: Json, text: str, to_send: bool, to_get: bool) -> None:
+    expected = [(to_send, f'Body{text}')] if text else []
+    assert diff(document(**body(old)), document(**body(new))) == expected
+    expected = [(to_get, f'Answer 200{text}')] if text else []
+    assert diff(document(**response(old)), document(**response(new))) == expected
 
 
 def test_changed_type_is_the_only_difference() -> None:
-    assert said(document(**answer(MEMBERS)), document(**answer(TEXT))) == [
+    assert diff(document(**response(OBJECT)), document(**response(TEXT))) == [
         (True, 'Answer 200: may be string, too.'),
         (False, 'Answer 200: never object any more.'),
     ]
@@ -131,8 +131,8 @@ def test_changed_type_is_the_only_difference() -> None:
 
 def test_recursive_schema_terminates() -> None:
     longer = {**TREE, 'properties': {**TREE['properties'], 'text': TEXT | {'maxLength': 9}}}
-    old, new = (document(schemas=schema, **answer({'$ref': '#/t'})) for schema in (TREE, longer))
-    assert said(new, old) == [(True, 'Answer 200, member `text`: without limit, formerly at most 9 characters.')]
+    old, new = (document(schemas=schema, **response({'$ref': '#/t'})) for schema in (TREE, longer))
+    assert diff(new, old) == [(True, 'Answer 200, member `text`: without limit, formerly at most 9 characters.')]
 
 
 @pytest.mark.parametrize(
@@ -149,20 +149,20 @@ def test_recursive_schema_terminates() -> None:
             (True, 'Body: required.'), (False, 'Body: may be `application/json`, too.')]),
         (body(TEXT, required=True), body(TEXT), [(False, 'Body: optional.')]),
         (body(TEXT), {}, [(True, 'Body: never `application/json` any more.')]),
-        (answer(TEXT), answer(TEXT, media_type='text/plain'), [
+        (response(TEXT), response(TEXT, media_type='text/plain'), [
             (True, 'Answer 200: never `application/json` any more.'),
             (False, 'Answer 200: may be `text/plain`, too.')]),
-        (answers('200', '404'), answers('200'), [(False, 'Status `404`: gone.')]),
-        (answers('200'), answers('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
-        (answers('200'), answers('201'), [(True, 'Status `200`: gone.'), (True, 'Status `201`: new.')]),
-        (answers('200', **headers()), answers('200', **headers(ETag=TEXT)), [
+        (responses('200', '404'), responses('200'), [(False, 'Status `404`: gone.')]),
+        (responses('200'), responses('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
+        (responses('200'), responses('201'), [(True, 'Status `200`: gone.'), (True, 'Status `201`: new.')]),
+        (responses('200', **headers()), responses('200', **headers(ETag=TEXT)), [
             (False, 'Answer 200, header `ETag`: new, required.')]),
-        (answers('200', '404', **headers(ETag=TEXT)), answers('200', '404', **headers()), [
+        (responses('200', '404', **headers(ETag=TEXT)), responses('200', '404', **headers()), [
             (True, 'Every answer, header `ETag`: gone.')]),
     ],
 )  # fmt: skip
 def test_changes_of_an_operation(old: Json, new: Json, expected: list[tuple[bool, str]]) -> None:
-    assert said(document(**old), document(**new)) == expected
+    assert diff(document(**old), document(**new)) == expected
 
 
 @pytest.mark.parametrize(
@@ -177,11 +177,11 @@ def test_equal_response_changes_share_a_sentence(changed: set[str], part: str) -
     statuses = ('200', '400', '404')
     old = document(responses={status: {} for status in statuses})
     new = document(responses={status: headers(Age=TEXT) if status in changed else {} for status in statuses})
-    assert said(old, new) == [(False, f'{part}, header `Age`: new, required.')]
+    assert diff(old, new) == [(False, f'{part}, header `Age`: new, required.')]
 
 
 @pytest.mark.parametrize(
-    ('old', 'new', 'breaking', 'what'),
+    ('old', 'new', 'breaking', 'text'),
     [
         ([], [{'token': []}], True, 'Needs `token`, formerly no credentials.'),
         ([{'token': []}], [{'token': ['read']}], True, 'Needs `token` with `read`, formerly `token`.'),
@@ -191,8 +191,8 @@ def test_equal_response_changes_share_a_sentence(changed: set[str], part: str) -
         ([{'token': [], 'basic': []}], [], False, 'Needs no credentials, formerly `token` and `basic`.'),
     ],
 )
-def test_accepted_credentials_must_stay_accepted(old: list[Json], new: list[Json], breaking: bool, what: str) -> None:
-    assert said(document(**needs(*old)), document(**needs(*new))) == [(breaking, what)]
+def test_accepted_credentials_must_stay_accepted(old: list[Json], new: list[Json], breaking: bool, text: str) -> None:
+    assert diff(document(**requires(*old)), document(**requires(*new))) == [(breaking, text)]
 
 
 def with_schemes(**schemes: Json) -> Json:
@@ -229,5 +229,5 @@ def test_changes_of_every_operation_are_merged() -> None:
 
 
 def test_breaks_are_declared_below_a_reason() -> None:
-    assert declared_breaks('# Nobody used it.\na\nb\n\nc\n# It never\n# worked.\nd\n') == {'a', 'b', 'd'}
+    assert declared_breaks('# It was never used.\na\nb\n\nc\n# It never\n# worked.\nd\n') == {'a', 'b', 'd'}
     assert declared_breaks('') == set()

@@ -1,4 +1,4 @@
-"""What happens how often is counted by all processes together, and by each alone while Redis is away."""
+"""Hits are counted in Redis by all processes together, and by each process alone while Redis is down."""
 
 import logging
 import socket
@@ -20,7 +20,7 @@ from tests.support.sockets import Trace, Tracer
 LONGEST_WAIT = 0.25
 
 
-SECONDS_UNTIL_RETRY = 1
+RETRY_INTERVAL = 1
 
 
 THREAD_COUNT = 8
@@ -49,16 +49,16 @@ def tracer(monkeypatch: pytest.MonkeyPatch) -> Tracer:
 
 
 def traced(tracer: Tracer, counters: RateLimitStore, key: str) -> tuple[int, Trace]:
-    """What is counted, and what Redis was asked for it."""
+    """Return the number of hits, and a trace of the calls to Redis."""
     with tracer.trace() as trace:
         return counters.increment(key, 60).hits, trace
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The seconds that threads wanted to pause before they tried Redis again; they pause for a moment only.
+    """Yield the pauses, in seconds, that threads request before they retry Redis; they really pause for 0.02 seconds.
 
-    Afterwards all of these threads have ended.
+    Afterwards, check that all of these threads have ended.
     """
     before = set(threading.enumerate())
     seconds: list[float] = []
@@ -69,19 +69,19 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
     monkeypatch.setattr('api.http.rate_limit.store.sleep', pause)
     yield seconds
-    assert set(seconds) <= {SECONDS_UNTIL_RETRY}
+    assert set(seconds) <= {RETRY_INTERVAL}
     assert wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def is_shared(counters: RateLimitStore, redis: RedisServer) -> bool:
-    """Whether they are counting in Redis now."""
+    """Return whether the store counts in Redis now."""
     key = f'probe-{time.monotonic_ns()}'
     counters.increment(key, 60)
-    return any(key in there for there in redis.all_keys())
+    return any(key in stored for stored in redis.all_keys())
 
 
 class MemoryClock:
-    """The clock of what is counted in memory, which stands still until it is moved."""
+    """The clock of a store in memory, which stands still until it is moved."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.reset_after = 1_000.0
@@ -95,7 +95,7 @@ class MemoryClock:
 
 
 class RedisClock:
-    """The clock of a Redis: it is moved by making all windows shorter."""
+    """The clock of a Redis server, which is moved by shortening all windows."""
 
     def __init__(self, redis: RedisServer):
         self.client = redis.client
@@ -111,7 +111,7 @@ class RedisClock:
 
 @pytest.fixture
 def clock(request: pytest.FixtureRequest, counters: RateLimitStore) -> MemoryClock | RedisClock:
-    """The clock that `counters` go by."""
+    """Return the clock of `counters`."""
     if counters._shared is None:
         return MemoryClock(request.getfixturevalue('monkeypatch'))
     return RedisClock(request.getfixturevalue('redis'))
@@ -146,7 +146,7 @@ def test_requests_do_not_extend_the_window(redis: RedisServer) -> None:
 
 def test_processes_share_counts_in_redis(redis: RedisServer) -> None:
     one, other = RateLimitStore(redis.uri), RateLimitStore(redis.uri)
-    assert [each.increment('ana', 60).hits for each in (one, other, one, other)] == [1, 2, 3, 4]
+    assert [store.increment('ana', 60).hits for store in (one, other, one, other)] == [1, 2, 3, 4]
 
 
 def test_concurrent_hits_are_counted_once_each(counters: RateLimitStore) -> None:
@@ -161,7 +161,7 @@ def test_concurrent_hits_are_counted_once_each(counters: RateLimitStore) -> None
                     barrier.wait()
                     return [counters.increment(key, 60).hits for _ in range(2)]
 
-                counted = sorted(times for each in pool.map(count_twice, range(THREAD_COUNT)) for times in each)
+                counted = sorted(hits for pair in pool.map(count_twice, range(THREAD_COUNT)) for hits in pair)
                 assert counted == list(range(1, 2 * THREAD_COUNT + 1))
     finally:
         sys.setswitchinterval(interval)
@@ -187,7 +187,7 @@ def test_many_keys_do_not_slow_counting(monkeypatch: pytest.MonkeyPatch) -> None
     counters, clock, threads = RateLimitStore('memory://'), MemoryClock(monkeypatch), threading.active_count()
 
     def cost() -> float:
-        """The CPU time of the cheapest of five times ten seconds."""
+        """Return the lowest CPU time, in seconds, of five runs."""
         return min(cost_of_ten_seconds() for _ in range(5))
 
     def cost_of_ten_seconds() -> float:
@@ -231,11 +231,11 @@ def silent() -> Iterator[None]:
 def test_redis_outage_doubles_hits_and_waits_once(redis: RedisServer, outage: Outage, tracer: Tracer) -> None:
     goes_away, comes_back = outage
     one, other = RateLimitStore(redis.uri), RateLimitStore(redis.uri)
-    assert [each.increment('ana', 60).hits for each in (one, other)] == [1, 2]
+    assert [store.increment('ana', 60).hits for store in (one, other)] == [1, 2]
     goes_away(redis)
     try:
-        for each in (one, other):
-            counted = [traced(tracer, each, 'ben') for _ in range(20)]
+        for store in (one, other):
+            counted = [traced(tracer, store, 'ben') for _ in range(20)]
             assert [times for times, _ in counted] == list(range(2, 42, 2))
             (_, first), *others = counted
             assert first.requests
@@ -244,7 +244,7 @@ def test_redis_outage_doubles_hits_and_waits_once(redis: RedisServer, outage: Ou
     finally:
         comes_back(redis)
     assert wait_until(lambda: is_shared(one, redis) and is_shared(other, redis))
-    assert [each.increment('cleo', 60).hits for each in (one, other, one)] == [1, 2, 3]
+    assert [store.increment('cleo', 60).hits for store in (one, other, one)] == [1, 2, 3]
 
 
 @pytest.mark.usefixtures('silent')
@@ -288,7 +288,7 @@ def test_redis_may_be_down_at_start(redis: RedisServer, away: str, tracer: Trace
 
 @contextmanager
 def full_listen_queue() -> Iterator[int]:
-    """The port of a socket whose queue is full: the next client hears nothing."""
+    """Yield the port of a socket whose listen queue is full, so the next client gets no response."""
     with socket.socket() as listening:
         listening.bind(('127.0.0.1', 0))
         listening.listen(0)
@@ -316,8 +316,8 @@ def test_wrong_redis_password_is_an_outage(redis: RedisServer) -> None:
     redis.client.config_set('requirepass', 'another')
     counters = {'none': RateLimitStore(redis.uri), 'wrong': RateLimitStore(redis.uri.replace('//', '//:ours@'))}
     try:
-        for each in counters.values():
-            assert [each.increment('ana', 60).hits for _ in range(3)] == [2, 4, 6]
+        for store in counters.values():
+            assert [store.increment('ana', 60).hits for _ in range(3)] == [2, 4, 6]
         redis.client.config_set('requirepass', 'ours')
         redis.client.auth('ours')
         assert wait_until(lambda: is_shared(counters['wrong'], redis))
@@ -328,7 +328,7 @@ def test_wrong_redis_password_is_an_outage(redis: RedisServer) -> None:
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The levels of what is logged."""
+    """Return a list that collects the levels of log records."""
     levels: list[str] = []
     for level in ('error', 'warning', 'info'):
         monkeypatch.setattr(

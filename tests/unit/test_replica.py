@@ -1,3 +1,5 @@
+"""Log records of replica failures."""
+
 import pytest
 from sqlalchemy import create_engine
 
@@ -7,9 +9,9 @@ from api.db.replica import Replica
 
 def test_replica_failure_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = create_engine('postgresql+psycopg://postgres@127.0.0.1:1/nowhere')
-    said: list[str] = []
-    monkeypatch.setattr(replica.log, 'error', lambda text, error: said.append(text % error))
-    left = Replica(nowhere, nowhere)
+    logged: list[str] = []
+    monkeypatch.setattr(replica.log, 'error', lambda text, error: logged.append(text % error))
+    failing = Replica(nowhere, nowhere)
     for _ in range(2):
-        left.mark_down(OSError('gone'))
-    assert said == ['the replica is left alone: gone']
+        failing.mark_down(OSError('gone'))
+    assert logged == ['the replica is left alone: gone']

@@ -1,3 +1,5 @@
+"""Prepared selects and prefetched rows."""
+
 from typing import Any
 
 import pytest
@@ -22,22 +24,22 @@ def test_derived_selects_are_bounded() -> None:
 
 
 def test_prefetched_row_is_used_once(app: Flask, count_queries: Any) -> None:
-    ana, ben, nobody = [*add_users(app, 2), 10**6]
+    ana, ben, missing = [*add_users(app, 2), 10**6]
     with app.app_context(), read_only(), count_queries() as sent:
-        for other, name in ((ben, 'user1'), (nobody, 'nobody')):
+        for other, name in ((ben, 'user1'), (missing, 'missing')):
             before = len(sent)
             row = get_user_by_email('user0@example.com').first_with(get_user(other))
             assert row.id == ana
-            for statements, asked in ((2, ana), (2, other), (3, other)):
-                found = get_user(asked).first()
-                assert (found.username if found else 'nobody') == ('user0' if asked == ana else name)
-                assert len(sent) - before == statements, asked
+            for statements, id in ((2, ana), (2, other), (3, other)):
+                found = get_user(id).first()
+                assert (found.username if found else 'missing') == ('user0' if id == ana else name)
+                assert len(sent) - before == statements, id
 
 
 def test_missing_row_is_prefetched_as_missing(app: Flask, count_queries: Any) -> None:
     (ana,) = add_users(app, 1)
     with app.app_context(), read_only(), count_queries() as sent:
-        assert get_user_by_email('nobody@example.com').first_with(get_user(ana)) is None
+        assert get_user_by_email('missing@example.com').first_with(get_user(ana)) is None
         assert get_user(ana).scalar() == ana
     assert len(sent) == 2
 

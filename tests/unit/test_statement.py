@@ -1,4 +1,4 @@
-"""Selects as text: what SQLAlchemy would have done, on the driver's cursor."""
+"""Selects that are executed as text, on the driver's cursor, return the rows that SQLAlchemy returns."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ LATE = datetime(2021, 6, 20, 15, 4, 27, tzinfo=UTC)
 
 @pytest.fixture
 def checked_out(app: Flask) -> Callable[[], int]:
-    """How many connections of the pool are in use."""
+    """Return a function that returns how many connections of the pool are in use."""
     with app.app_context():
         return cast(QueuePool, db.engine.pool).checkedout
 
@@ -35,7 +35,7 @@ def test_rows_equal_those_of_sqlalchemy(app: Flask) -> None:
     query = select(*users.columns, (users.c.id == ids[0]).label('first')).where(
         users.c.id.in_(ids), users.c.created_at < bindparam('late'), users.c.id != bindparam('id')
     )
-    fixed = query.where(users.c.username != 'nobody').order_by(users.c.id)
+    fixed = query.where(users.c.username != 'unknown').order_by(users.c.id)
     with app.app_context(), autocommit_engine(db.engine).connect() as connection:
         arguments: dict[str, Any] = {'late': datetime(2100, 1, 1, tzinfo=UTC), 'id': ids[1]}
         expected = connection.execute(fixed, arguments).all()
@@ -66,7 +66,7 @@ def test_reads_reconnect_after_a_lost_connection(app: Flask, checked_out: Callab
         reads = current_read_connection.get()
         assert reads
         if reads.dialect.name == 'sqlite':
-            pytest.skip('which is no server')
+            pytest.skip('SQLite is not a server')
         ((process,),) = execute(reads, 'SELECT pg_backend_pid()', [])
         with db.engine.connect() as other:
             other.execute(text('SELECT pg_terminate_backend(:process)'), {'process': process})
