@@ -250,7 +250,7 @@ def test_replica_crash_fails_no_request(pair):
 def test_frozen_replica_is_waited_for_once(pair, monkeypatch):
     ben = pair.user('ben')
     ben.get('/api/posts')
-    until(lambda: pair.watch._looking.acquire(blocking=False))  # no probe runs meanwhile
+    until(lambda: pair.watch._probe_lock.acquire(blocking=False))  # no probe runs meanwhile
     used: list[object] = []
     event.listen(pair.watch.engine, 'checkout', lambda *connection: used.append(connection))
     try:
@@ -260,7 +260,7 @@ def test_frozen_replica_is_waited_for_once(pair, monkeypatch):
                 assert ben.get('/api/posts')['items'] == []
         assert len(used) == 1
     finally:
-        pair.watch._looking.release()
+        pair.watch._probe_lock.release()
     pair.wait_until_fresh()
 
 
