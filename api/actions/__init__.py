@@ -1,1 +1,1 @@
-"""Every write: one function a verb. They may flush; the edge commits when the view has returned."""
+"""Every write, one function per operation. They may flush; the web layer commits after the view has returned."""

@@ -1,8 +1,9 @@
-"""How accounts end, and everything of theirs with them.
+"""Account deletion, including all rows that belong to the account.
 
-An account is closed at once. What it has goes in steps of a bounded size, each a transaction that leaves every counter
-exact: a small account in the first, with which it is closed; the worker goes on with a large one. Each step locks what
-it touches before it changes anything, in the order that all writers keep: posts, then users, each by their ids.
+The account is disabled at once. Its rows are deleted in batches of bounded size, each in a transaction that leaves
+every counter exact. A small account is deleted in the transaction that disables it; the worker deletes the rest of a
+large one. To avoid deadlocks, each batch locks the rows it changes before it changes any, in the order that all writers
+use: posts before users, each in id order.
 """
 
 from collections import Counter
@@ -18,11 +19,11 @@ from api.db.session import db
 from api.errors import UnauthorizedError
 from api.models import Follow, Job, Like, Post, TableCount, User
 
-BATCH_SIZE = 500  # rows of each kind
+BATCH_SIZE = 500  # rows per table
 
 
 class DeletionBatch(NamedTuple):
-    """Ids of posts, not more of each kind than one step handles: own ones, liked ones, and replies to own ones."""
+    """Post ids of one batch, at most BATCH_SIZE per list: own posts, liked posts and replies to own posts."""
 
     own: list[int]
     liked: list[int]
@@ -30,7 +31,10 @@ class DeletionBatch(NamedTuple):
 
 
 def delete_account(*, actor: int, credentials_version: int) -> None:
-    """Ends the actor's account, as long as it has the credentials that were checked."""
+    """Disable the actor's account and delete it, in the background if it is large.
+
+    Raise UnauthorizedError if the account is disabled or its credentials have changed since they were checked.
+    """
     batch, follow_ids = lock_posts(actor), lock_users(actor)
     if not disable_account(actor, credentials_version):
         raise UnauthorizedError
@@ -39,7 +43,10 @@ def delete_account(*, actor: int, credentials_version: int) -> None:
 
 
 def disable_account(user_id: int, credentials_version: int | None = None) -> bool:
-    """Ends all credentials of an account: whether it is there, and with these credentials where a version is given."""
+    """Disable an account, revoke its credentials and return whether it was found.
+
+    If a credentials version is given, the account is found only if it has that version and is not disabled.
+    """
     statement = update(User).where(User.id == user_id)
     if credentials_version is not None:
         statement = statement.where(User.credentials_version == credentials_version, User.disabled_at.is_(None))
@@ -50,19 +57,19 @@ def disable_account(user_id: int, credentials_version: int | None = None) -> boo
 
 
 def enable_account(user_id: int) -> bool:
-    """Lets a user in again whose account was closed; whether that can be: not while it is being erased."""
+    """Enable a disabled account. Return False if it does not exist or its deletion is pending."""
     pending_deletion = exists().where(Job.type == DELETE_ACCOUNT, Job.user_id == user_id)
     statement = update(User).where(User.id == user_id, ~pending_deletion).values(disabled_at=None)
     return db.session.connection().execute(statement).rowcount > 0
 
 
 def delete_batch(user_id: int) -> bool:
-    """One step for a closed account. Whether it was the last."""
+    """Delete one batch of a disabled account. Return True if it was the last."""
     return delete_rows(user_id, lock_posts(user_id), lock_users(user_id))
 
 
 def lock_posts(user_id: int) -> DeletionBatch:
-    """Locks the posts that the next step touches, before any user."""
+    """Lock the posts that the next batch changes and return their ids. Call it before `lock_users`."""
     own = batch_ids(select(Post.id).where(Post.author_id == user_id).order_by(Post.id))
     liked = batch_ids(select(Like.post_id).where(Like.user_id == user_id).order_by(Like.id))
     replies = batch_ids(select(Post.id).where(Post.reply_to_id.in_(own)).order_by(Post.id))
@@ -72,7 +79,7 @@ def lock_posts(user_id: int) -> DeletionBatch:
 
 
 def lock_users(user_id: int) -> list[int]:
-    """Locks the user and those of the follows that the next step handles; the ids of these."""
+    """Lock the user and both users of each follow in the next batch. Return the ids of these follows."""
     follow_ids = batch_ids(select(Follow.id).where(or_(Follow.follower_id == user_id, Follow.followed_id == user_id)))
     pairs = db.session.execute(select(Follow.follower_id, Follow.followed_id).where(Follow.id.in_(follow_ids))).all()
     lock_rows(User, {user_id, *(id for pair in pairs for id in pair)})
@@ -80,7 +87,7 @@ def lock_users(user_id: int) -> list[int]:
 
 
 def delete_rows(user_id: int, posts: DeletionBatch, follow_ids: list[int]) -> bool:
-    """Erases what one step handles, and the account if nothing is left. Whether that was so."""
+    """Delete one batch, and the account if no other row is left. Return True if the account was deleted."""
     delete_likes(Like.user_id == user_id, Like.post_id.in_(posts.liked))
     deleted_likes = delete_likes(
         Like.id.in_(batch_ids(select(Like.id).where(Like.post_id.in_(posts.own)).order_by(Like.id)))
@@ -95,21 +102,24 @@ def delete_rows(user_id: int, posts: DeletionBatch, follow_ids: list[int]) -> bo
 
 
 def has_remaining_rows(user_id: int) -> bool:
-    """Whether there is more to erase. What comes from the account waits for its row, and then finds it closed."""
+    """Return whether the account still owns rows.
+
+    It cannot add any: its writes wait for the lock on the user row and then find the account disabled.
+    """
     conditions = (Post.author_id == user_id, Like.user_id == user_id, Follow.follower_id == user_id)
     remaining = [exists().where(owned) for owned in (*conditions, Follow.followed_id == user_id)]
     return bool(db.session.scalar(select(or_(*remaining))))
 
 
 def delete_likes(*conditions: Any) -> int:
-    """Takes likes back and returns how many there were."""
+    """Delete the matching likes and return their number."""
     posts = db.session.scalars(delete(Like).where(*conditions).returning(Like.post_id)).all()
     decrement(Post.like_count, Counter(posts))
     return len(posts)
 
 
 def detach_replies(replies: list[int]) -> None:
-    """Makes replies answer nothing any more."""
+    """Set `reply_to_id` of these replies to NULL and update the reply counts."""
     parents: Any = db.session.scalars(
         select(Post.reply_to_id).where(Post.id.in_(replies), Post.reply_to_id.is_not(None))
     )
@@ -118,7 +128,7 @@ def detach_replies(replies: list[int]) -> None:
 
 
 def delete_posts(user_id: int, own: list[int], *, without_references: bool) -> None:
-    """Erases these posts. bare_only: those that still have likes or replies wait for the next step."""
+    """Delete these posts. without_references: skip posts with likes or replies, which the next batch deletes."""
     statement = delete(Post).where(Post.id.in_(own))
     if without_references:
         statement = statement.where(Post.like_count == 0, Post.reply_count == 0)
@@ -135,18 +145,18 @@ def delete_follows(follow_ids: list[int]) -> None:
 
 
 def delete_user(user_id: int) -> None:
-    # A mail that was asked for by address alone may still wait.
+    # Jobs for a password reset have an e-mail address but no user id, so they are not deleted with the user.
     email = select(func.lower(User.email)).where(User.id == user_id).scalar_subquery()
     db.session.execute(delete(Job).where(func.lower(Job.recipient) == email))
     deleted = db.session.connection().execute(delete(User).where(User.id == user_id)).rowcount
-    # Last, because the whole server's registrations wait for this row until the transaction ends.
+    # Last, because every registration on the server waits for this row until the transaction ends.
     db.session.execute(
         update(TableCount).where(TableCount.table_name == 'users').values(row_count=TableCount.row_count - deleted)
     )
 
 
 def batch_ids(select: Any) -> list[int]:
-    """The first of them, not more than one step handles."""
+    """Return the first ids that the select finds, at most BATCH_SIZE."""
     return list(db.session.scalars(select.limit(BATCH_SIZE)))
 
 
@@ -156,7 +166,7 @@ def lock_rows(model: Any, ids_to_lock: Iterable[int]) -> None:
 
 
 def decrement(counter: Any, counts: Counter[int]) -> None:
-    """Makes the counter of each row as much less as the counts say."""
+    """Decrement a counter column. counts: the amount for each row id."""
     if counts:
         model = counter.class_
         statement = update(model.__table__).where(model.id == bindparam('_id'))

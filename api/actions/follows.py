@@ -1,7 +1,6 @@
-"""Who follows whom.
+"""Following and unfollowing users.
 
-Both users are locked by their ids, the lower first, before anything else: two who follow each other at once wait, and
-neither waits for the other.
+Both user rows are locked first, in id order. Otherwise two users who follow each other at the same time could deadlock.
 """
 
 from sqlalchemy import select, update
@@ -15,21 +14,25 @@ from api.problems import CANNOT_FOLLOW_SELF
 
 
 def follow_user(*, actor: int, id: int) -> None:
-    """Makes the actor follow a user. Does nothing where they do already."""
+    """Make the actor follow a user. Do nothing if they already do."""
     lock_both(actor, id)
     if insert_if_absent(Follow, follower_id=actor, followed_id=id, created_at=utcnow()):
         adjust_follow_counts(actor, id, 1)
 
 
 def unfollow_user(*, actor: int, id: int) -> None:
-    """Makes the actor not follow a user. Does nothing where they do not."""
+    """Make the actor unfollow a user. Do nothing if they do not follow them."""
     lock_both(actor, id)
     if delete_if_present(Follow, follower_id=actor, followed_id=id):
         adjust_follow_counts(actor, id, -1)
 
 
 def lock_both(actor: int, id: int) -> None:
-    """Locks both rows; 404 where the user does not exist, 400 where it is the actor."""
+    """Lock both user rows.
+
+    Raise ApiError (400) if the user is the actor, UnauthorizedError if the actor's account is deleted or disabled, and
+    NotFoundError if the user does not exist.
+    """
     if actor == id:
         raise ApiError(CANNOT_FOLLOW_SELF)
     users = select(User.id, User.disabled_at).where(User.id.in_([actor, id])).order_by(User.id)

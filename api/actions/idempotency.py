@@ -1,4 +1,4 @@
-"""Answers that are kept, in the transaction that they tell of."""
+"""Idempotency records, saved in the transaction of the request that they belong to."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,13 +13,14 @@ from api.problems import REQUEST_IN_PROGRESS
 
 RETENTION = timedelta(hours=24)
 PURGE_BATCH_SIZE = 1000
-RETRY_AFTER = 1
+RETRY_AFTER = 1  # seconds
 
 
 def find_idempotency_record(digest: bytes) -> Any:
-    """The fingerprint and the sealed answer, or None; 409 while the request that will be kept is under way.
+    """Return a row with the fingerprint and the encrypted response, or None.
 
-    On SQLite, where one writes at a time, that one is waited for.
+    Raise ApiError (409) if a request with this digest is in progress. SQLite allows one writer at a time, so there the
+    call waits for that request instead.
     """
     if db.engine.dialect.name == 'postgresql':
         lock_key = int.from_bytes(digest[:8], 'big', signed=True)
@@ -45,7 +46,7 @@ def save_idempotency_record(
 
 
 def purge_idempotency_records() -> int:
-    """Deletes answers whose time is up, not more than a batch of them, and returns how many they were."""
+    """Delete at most PURGE_BATCH_SIZE expired records and return their number."""
     expired = (
         select(IdempotencyRecord.id).where(IdempotencyRecord.created_at <= utcnow() - RETENTION).limit(PURGE_BATCH_SIZE)
     )

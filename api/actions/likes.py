@@ -1,7 +1,7 @@
-"""Who likes what. The post is locked first, so that whoever deletes it meanwhile comes before or after.
+"""Liking and unliking posts.
 
-Then the user is, so that the ids of their likes are given out in the order of the commits: whoever polls what they like
-misses nothing.
+The post is locked first, so that a concurrent deletion happens entirely before or after. Then the user is locked, so
+that the ids of their likes are assigned in commit order: a client that polls a user's likes misses none.
 """
 
 from sqlalchemy import select, update
@@ -14,7 +14,7 @@ from api.models import Like, Post
 
 
 def like_post(*, actor: int, id: int) -> None:
-    """Makes the actor like a post. Does nothing where they do already."""
+    """Make the actor like a post. Do nothing if they already do."""
     lock_post(id)
     lock_user(actor)
     if insert_if_absent(Like, user_id=actor, post_id=id, created_at=utcnow()):
@@ -22,7 +22,7 @@ def like_post(*, actor: int, id: int) -> None:
 
 
 def unlike_post(*, actor: int, id: int) -> None:
-    """Makes the actor not like a post. Does nothing where they do not."""
+    """Make the actor unlike a post. Do nothing if they do not like it."""
     lock_post(id)
     if delete_if_present(Like, user_id=actor, post_id=id):
         adjust_like_count(id, -1)

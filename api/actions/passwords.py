@@ -1,4 +1,4 @@
-"""How passwords are changed, and forgotten ones replaced."""
+"""Password changes and resets."""
 
 import secrets
 from typing import Any
@@ -16,7 +16,10 @@ from api.security.passwords import passwords
 
 
 def change_password(*, actor: int, credentials_version: int, token_id: int | None, password: str) -> None:
-    """Sets the actor's password and ends every other token than the one that they call with."""
+    """Set the actor's password and revoke all their tokens except the one with the id `token_id`.
+
+    Raise UnauthorizedError if the account is disabled or its credentials have changed meanwhile.
+    """
     email = set_password(actor, credentials_version, password)
     if email is None:
         raise UnauthorizedError
@@ -25,17 +28,20 @@ def change_password(*, actor: int, credentials_version: int, token_id: int | Non
 
 
 def request_password_reset(*, email: str) -> None:
-    """Asks the worker to mail a link. It finds out whether anybody has the address: here that would take time."""
+    """Enqueue a mail with a reset link.
+
+    The worker looks up the address: a lookup here would reveal by its duration whether the address has an account.
+    """
     enqueue(RESET_PASSWORD, recipient=email)
 
 
 def password_reset_state(user: Any) -> str:
-    """What must not have changed between the mail and the reset."""
+    """Return the account state that a reset link is signed for. If the state changes, the link becomes invalid."""
     return f'{user.credentials_version} {user.email.lower()}'
 
 
 def find_user_for_reset(token: str) -> Any:
-    """The user whose password the link in a mail may set; 400 where it may not."""
+    """Return the user whose password the token may reset. Raise InvalidMailTokenError (400) if the token is invalid."""
     mail_token = MailToken(PASSWORD_RESET, token)
     user = get_user(mail_token.user_id).first()
     mail_token.check(password_reset_state(user) if user and user.disabled_at is None else None)
@@ -43,9 +49,10 @@ def find_user_for_reset(token: str) -> Any:
 
 
 def reset_password(*, user: Any, password: str) -> None:
-    """Sets the password of a user whom `find_user_for_reset` found, and ends all their tokens.
+    """Set the password of a user found by `find_user_for_reset` and revoke all their tokens.
 
-    Whoever has the link reads the mail: that verifies the address, too.
+    The link proves access to the mailbox, so this also verifies the e-mail address. Raise InvalidMailTokenError (400)
+    if the account has changed meanwhile.
     """
     email = set_password(user.id, user.credentials_version, password, email_verified=True)
     if email is None or email.lower() != user.email.lower():
@@ -55,8 +62,8 @@ def reset_password(*, user: Any, password: str) -> None:
 
 
 def invalidate_password(*, user: Any) -> None:
-    """Ends the password and all tokens of a user, and asks the worker to mail them a link to choose another."""
-    # Of a password that nobody knows, because to check what is no hash takes less time.
+    """Invalidate the password and all tokens of a user and enqueue a mail with a reset link."""
+    # The hash of a random password: verifying a password against a value that is not a hash would take less time.
     values = {
         'password_hash': passwords.hash(secrets.token_urlsafe()),
         'credentials_version': User.credentials_version + 1,
@@ -67,13 +74,16 @@ def invalidate_password(*, user: Any) -> None:
 
 
 def set_password(user_id: int, credentials_version: int, password: str, **extra_values: Any) -> str | None:
-    """Sets it, if nobody has since the version was read, and returns the e-mail address; else None."""
+    """Set the password and return the e-mail address.
+
+    Return None if the account is disabled or its credentials version has changed since it was read.
+    """
     values = {'password_hash': passwords.hash(password), 'credentials_version': credentials_version + 1, **extra_values}
     conditions = (User.id == user_id, User.credentials_version == credentials_version, User.disabled_at.is_(None))
     return db.session.scalar(update(User).where(*conditions).values(values).returning(User.email))
 
 
 def rehash_password(user: Any, password: str) -> None:
-    """Keeps the same password with the parameters of today. user: as it was read."""
+    """Hash the same password with the current parameters. user: the row as read; no change if its hash differs now."""
     conditions = (User.id == user.id, User.password_hash == user.password_hash)
     current_connection().execute(update(User).where(*conditions).values(password_hash=passwords.hash(password)))

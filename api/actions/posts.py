@@ -1,6 +1,6 @@
-"""What happens to posts.
+"""Creating, editing and deleting posts.
 
-Rows are locked in one order: posts before users, and each by its id. A reply's id is above that of what it answers.
+Rows are locked in one order: posts before users, each in id order. The id of a reply is higher than that of its parent.
 """
 
 from typing import Any, cast
@@ -20,17 +20,17 @@ INSERT_COLUMNS = ('author_id', 'text', 'reply_to_id', 'created_at')
 
 
 def serialized_insert() -> Any:
-    """An insert of a post that waits until those before it are committed, so that ids are given out in that order.
+    """Return an INSERT that waits until earlier inserts are committed, so that ids are assigned in commit order.
 
-    Whoever polls for what is newer than an id would never see a post with a lower one that is committed later. On
-    SQLite only one writes at a time as it is.
+    Otherwise a client that polls for posts newer than an id would miss a post with a lower id that is committed later.
+    SQLite needs no lock, because it allows one writer at a time.
     """
     lock = select(func.pg_advisory_xact_lock(POST_INSERT_LOCK)).subquery('turn')
     row: Select[Any] = select(*(bindparam(name, type_=POSTS.c[name].type) for name in INSERT_COLUMNS)).select_from(lock)
     return postgresql.insert(POSTS).from_select(list(INSERT_COLUMNS), row)
 
 
-# Made once, and without the ORM, which would look for objects to bring up to date: that costs more than the database.
+# Built once and without the ORM, which would look for objects to synchronize: that costs more than the statement.
 INCREMENT_POST_COUNT = (
     update(USERS)
     .where(USERS.c.id == bindparam('actor'), USERS.c.disabled_at.is_(None))
@@ -44,7 +44,10 @@ INSERT_POST = {
 
 
 def create_post(*, actor: int, text: str, reply_to_id: int | None = None) -> dict[str, Any]:
-    """Writes a post and returns it as its author sees it."""
+    """Create a post and return its columns as its author sees them.
+
+    Raise ApiError if the parent does not exist, UnauthorizedError if the actor's account is deleted or disabled.
+    """
     if reply_to_id is not None:
         increment_reply_count(reply_to_id)
     connection = db.session.connection()
@@ -63,7 +66,7 @@ def increment_reply_count(id: int) -> None:
 
 
 def update_post(*, id: int, text: str | None = None) -> None:
-    """Changes the text of a post and keeps what it was."""
+    """Change the text of a post and save the old text as a version. Raise NotFoundError if it does not exist."""
     post = lock_post(id)
     if text is None or text == post.text:
         return
@@ -73,7 +76,7 @@ def update_post(*, id: int, text: str | None = None) -> None:
 
 
 def delete_post(*, id: int) -> None:
-    """Deletes a post. Its replies stay and answer nothing any more."""
+    """Delete a post. Its replies stay, without a parent. Raise NotFoundError if it does not exist."""
     parent = select(Post.reply_to_id).where(Post.id == id).scalar_subquery()
     posts = select(Post.id).where(or_(Post.id == id, Post.id == parent)).order_by(Post.id)
     db.session.execute(posts.with_for_update(key_share=True))
@@ -86,7 +89,7 @@ def delete_post(*, id: int) -> None:
 
 
 def lock_post(id: int) -> Any:
-    """The post, locked; 404 where it has gone meanwhile."""
+    """Lock a post and return its row. Raise NotFoundError if it does not exist."""
     columns = (Post.author_id, Post.text, Post.created_at, Post.edited_at, Post.reply_to_id)
     post = db.session.execute(select(*columns).where(Post.id == id).with_for_update(key_share=True)).one_or_none()
     if post is None:

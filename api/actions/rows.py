@@ -1,4 +1,4 @@
-"""Rows that are there once or not at all, and those that are locked first."""
+"""Helpers to insert, delete and lock single rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,10 @@ INSERT_BY_DIALECT = {'postgresql': postgresql.insert, 'sqlite': sqlite.insert}
 
 @contextmanager
 def best_effort() -> Iterator[None]:
-    """For a statement of its own that may be left undone: a full disk, or a lock, is no reason to refuse a request."""
+    """Suppress operational errors of an optional statement: a full disk or a lock timeout must not fail the request.
+
+    Raise the error if the connection is lost. The statement must not be part of a transaction.
+    """
     try:
         yield
     except OperationalError as error:
@@ -27,19 +30,22 @@ def best_effort() -> Iterator[None]:
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
-    """Whether the row really came: it does not where a constraint says that it is there already."""
+    """Insert a row unless a constraint says that it exists. Return whether it was inserted."""
     insert: Any = INSERT_BY_DIALECT[db.engine.dialect.name](model)
     statement = insert.values(values).on_conflict_do_nothing().returning(literal(1))
     return db.session.scalar(statement) is not None
 
 
 def delete_if_present(model: type[Base], **values: Any) -> bool:
-    """Whether the row really went."""
+    """Delete the row with these values. Return whether it existed."""
     return db.session.connection().execute(delete(model).filter_by(**values)).rowcount > 0
 
 
 def lock_user(actor: int, credentials_version: int | None = None) -> None:
-    """Locks the caller's row. 401 where the account has gone or, if a version is given, its credentials have ended."""
+    """Lock the caller's row.
+
+    Raise UnauthorizedError if the account is deleted or disabled, or if its credentials do not have the given version.
+    """
     user = select(User.id).where(User.id == actor, User.disabled_at.is_(None))
     if credentials_version is not None:
         user = user.where(User.credentials_version == credentials_version)

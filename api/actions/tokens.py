@@ -1,8 +1,8 @@
-"""How tokens come and go.
+"""Issuing and revoking tokens.
 
-A token that a password gives is derived from the server's key and a random seed. The row holds the seed and the token's
-digest: enough to recognise the token, and with the key to give it out again, but the database alone holds nothing that
-works. A personal access token is random, shown once, and of it the row holds the digest only.
+A session token, issued for a password, is derived from the server's key and a random seed. The row holds the seed and
+the digest of the token: enough to recognise the token and, with the key, to issue it again. The database alone holds no
+usable token. A personal access token is random and shown once; its row holds only the digest.
 """
 
 import secrets
@@ -43,17 +43,17 @@ class IssuedToken(NamedTuple):
 
 
 def issue_token(*, actor: int, credentials_version: int | None = None) -> IssuedToken:
-    """The actor's token while it has more than a minute left, else a new one.
+    """Return the actor's session token if it has more than MIN_REMAINING_LIFETIME left, otherwise a new one.
 
-    credentials_version: that of the password that was checked, which may have been changed meanwhile.
+    credentials_version: the version for which the password was checked. Raise UnauthorizedError if it has changed.
     """
-    # Whoever asks at the same moment waits here, and is then given the same token.
+    # Concurrent requests wait here and then get the same token.
     lock_user(actor, credentials_version)
     return find_reusable_token(actor) or create_session_token(actor)
 
 
 def find_reusable_token(user_id: int) -> IssuedToken | None:
-    """The newest token that may be given again: the server may have a new key since it was made."""
+    """Return the newest token that can be issued again, or None. Old tokens may need one of the fallback keys."""
     for row in list_reusable_tokens(user_id, utcnow() + MIN_REMAINING_LIFETIME).all():
         for derived in keyring.derive_all(KEY_PURPOSE, row.seed):
             token = session_token_text(derived)
@@ -76,12 +76,13 @@ def create_session_token(user_id: int) -> IssuedToken:
 def create_personal_token(
     *, actor: int, creator_token_id: int | None, name: str, scopes: list[str], expires_in: timedelta
 ) -> dict[str, Any]:
-    """A new personal access token, with its secret.
+    """Create a personal access token and return its columns and the secret, as `token`.
 
-    maker: the id of the token that makes it, beyond whose scopes it may not go.
+    creator_token_id: the id of the token that creates it, whose scopes are the maximum. Raise UnauthorizedError if that
+    token is revoked, InsufficientScopeError if it lacks a scope, ApiError if the actor has MAX_PERSONAL_TOKENS tokens.
     """
     lock_user(actor)
-    # Whatever ends or narrows the tokens of an account locks the account first: nothing comes from what has ended.
+    # Every change to the tokens of an account locks the account first, so a revoked token cannot create another one.
     creator = db.session.execute(select(Token.scopes).where(Token.id == creator_token_id)).one_or_none()
     if creator is None:
         raise UnauthorizedError
@@ -100,14 +101,17 @@ def create_personal_token(
 
 
 def update_personal_token(*, actor: int, id: int, name: str | None = None, scopes: list[str] | None = None) -> None:
-    """Renames and narrows. 404 where it is nobody's or somebody else's."""
+    """Rename a personal access token or remove some of its scopes.
+
+    Raise NotFoundError if the actor has no such token, ApiError if it lacks one of the scopes.
+    """
     lock_user(actor)
     owned = (Token.id == id, Token.user_id == actor, Token.seed.is_(None))
     token = db.session.execute(select(Token.scopes).where(*owned)).one_or_none()
     if token is None:
         raise NotFoundError
     if missing := join_scopes([scope for scope in scopes or () if scope not in parse_scopes(token.scopes)]):
-        message = f'The token has not: {missing}.'
+        message = f'Scopes can only be removed. This token lacks: {missing}.'
         raise ApiError(SCOPE_ESCALATION, errors={'scopes': [message]})
     changes = {'name': name, 'scopes': scopes and join_scopes(scopes)}
     changes = {column: value for column, value in changes.items() if value is not None}
@@ -116,7 +120,7 @@ def update_personal_token(*, actor: int, id: int, name: str | None = None, scope
 
 
 def revoke_personal_tokens(*, actor: int, id: int | None = None) -> None:
-    """Ends one at once, or all of them. 404 where the one is nobody's or somebody else's."""
+    """Revoke a personal access token, or all if no id is given. Raise NotFoundError if the actor has no such token."""
     lock_user(actor)
     owned = delete(Token).where(Token.user_id == actor, Token.seed.is_(None))
     statement = owned if id is None else owned.where(Token.id == id)
@@ -125,18 +129,18 @@ def revoke_personal_tokens(*, actor: int, id: int | None = None) -> None:
 
 
 def revoke_token(*, token_id: int | None) -> None:
-    """Ends a token at once."""
+    """Revoke a token."""
     db.session.execute(delete(Token).where(Token.id == token_id))
 
 
 def revoke_user_tokens(user_id: int, *, except_token: int | None = None) -> None:
-    """Ends all tokens of a user, or all but the one with that id. Those that are being made are waited for."""
+    """Revoke all tokens of a user except one. The lock waits for tokens that are being created."""
     db.session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     db.session.execute(delete(Token).where(Token.user_id == user_id, Token.id != (except_token or 0)))
 
 
 def touch_token(token_id: int, last_used_at: datetime | None) -> None:
-    """Writes down that a token was used, at most once a minute. last_used_at: what is known of it."""
+    """Update the time of a token's last use, at most once a minute. last_used_at: the value that was read."""
     now = utcnow()
     if last_used_at is None or now - last_used_at >= LAST_USED_INTERVAL:
         with best_effort():
@@ -144,7 +148,7 @@ def touch_token(token_id: int, last_used_at: datetime | None) -> None:
 
 
 def record_scope_use(token_id: int | None, scope: str) -> None:
-    """Writes down that a scope of a token was used, once however many find out at the same moment."""
+    """Record that a scope of a token was used. Concurrent calls record it once."""
     unrecorded = (Token.scopes.is_not(None), ~(' ' + Token.used_scopes + ' ').contains(f' {scope} '))
     scopes_text = func.trim(Token.used_scopes + f' {scope}')
     current_connection().execute(update(Token).where(Token.id == token_id, *unrecorded).values(used_scopes=scopes_text))

@@ -1,4 +1,4 @@
-"""What happens to accounts."""
+"""Registration and changes of accounts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ LAST_WRITE_INTERVAL = timedelta(seconds=10)
 
 
 def register_user(*, username: str, email: str, password: str, about_me: str | None = None) -> int:
-    """Makes an account and returns its id."""
+    """Create an account and return its id. Raise ApiError if the username or e-mail address is taken."""
     password_hash = passwords.hash(password)
     with translate_unique_violation(username=username, email=email):
         user_id = db.session.execute(
@@ -33,7 +33,7 @@ def register_user(*, username: str, email: str, password: str, about_me: str | N
             .returning(User.id)
         ).scalar_one()
     enqueue(VERIFY_EMAIL, recipient=email, user_id=user_id)
-    # Last, because the whole server's registrations wait for this row until the transaction ends.
+    # Last, because every registration on the server waits for this row until the transaction ends.
     db.session.execute(
         update(TableCount).where(TableCount.table_name == 'users').values(row_count=TableCount.row_count + 1)
     )
@@ -41,10 +41,11 @@ def register_user(*, username: str, email: str, password: str, about_me: str | N
 
 
 def update_account(*, actor: int, may_change_email: bool, token_id: int | None = None, **changes: Any) -> None:
-    """Changes what the actor may change of their own account: username, email, about_me.
+    """Change the actor's own account: username, email, about_me.
 
-    A new e-mail address is one that nobody has verified; both addresses are told. token_id: of the token that does it,
-    where it is of those whose use is written down.
+    A new e-mail address is unverified; a mail goes to the old and the new address. token_id: the id of the personal
+    access token used; None for session tokens, whose use is not tracked. Raise InsufficientScopeError if the e-mail
+    address may not be changed, ApiError if a name or address is taken, UnauthorizedError if the account is disabled.
     """
     if not changes:
         return
@@ -63,7 +64,10 @@ def update_account(*, actor: int, may_change_email: bool, token_id: int | None =
 
 
 def lock_and_get_email(actor: int) -> str:
-    """The caller's e-mail address, which nobody else changes until the transaction ends."""
+    """Lock the actor's row until the transaction ends and return the e-mail address.
+
+    Raise UnauthorizedError if the account is deleted or disabled.
+    """
     statement = select(User.email).where(User.id == actor, User.disabled_at.is_(None))
     email = db.session.scalar(statement.with_for_update(key_share=True))
     if email is None:
@@ -72,7 +76,7 @@ def lock_and_get_email(actor: int) -> str:
 
 
 def request_verification(*, actor: int) -> None:
-    """Sends the actor another mail to verify their address with, where they have not yet."""
+    """Enqueue another verification mail if the actor's e-mail address is not verified."""
     lock_user(actor)
     statement = select(User.email).where(User.id == actor, ~User.email_verified)
     if email := db.session.scalar(statement):
@@ -80,7 +84,10 @@ def request_verification(*, actor: int) -> None:
 
 
 def verify_email(*, token: str) -> None:
-    """Believes that an address is its user's. token: from the link in the mail that went there."""
+    """Mark an e-mail address as verified. token: from the link in the mail to that address.
+
+    Raise InvalidMailTokenError (400) if the token is invalid.
+    """
     mail_token = MailToken(EMAIL_VERIFICATION, token)
     statement = select(User.email).where(User.id == mail_token.user_id).with_for_update(key_share=True)
     email = db.session.scalar(statement)
@@ -89,9 +96,9 @@ def verify_email(*, token: str) -> None:
 
 
 def touch_last_seen(user_id: int, last_seen: datetime | None) -> None:
-    """Writes down that a user is here, at most once a minute.
+    """Update `last_seen` of a user, at most once a minute.
 
-    last_seen: what is known of it, so that most requests write nothing.
+    last_seen: the value that was read, so that most requests write nothing.
     """
     now = utcnow()
     if last_seen is None or now - last_seen >= LAST_SEEN_INTERVAL:
@@ -100,7 +107,7 @@ def touch_last_seen(user_id: int, last_seen: datetime | None) -> None:
 
 
 def touch_last_write(user_id: int, last_write_at: datetime | None) -> None:
-    """Writes down that a user wrote something, at most once in ten seconds. wrote_at: what is known of it."""
+    """Update the time of a user's last write, at most once in ten seconds. last_write_at: the value that was read."""
     now = utcnow()
     if last_write_at is None or now - last_write_at >= LAST_WRITE_INTERVAL:
         current_connection().execute(update(User).where(User.id == user_id).values(last_write_at=now))
@@ -110,16 +117,16 @@ def touch_last_write(user_id: int, last_write_at: datetime | None) -> None:
 def translate_unique_violation(
     *, username: str | None = None, email: str | None = None, except_user: int | None = None, **others: Any
 ) -> Iterator[None]:
-    """Turns a violated constraint into the promised message.
+    """Translate a violated unique constraint into the ApiError that clients expect.
 
-    The constraint decides; the look-up only tells which of the two is to be named, and a username comes first.
-    but: the id of the user whose own username and e-mail address these are.
+    The constraint decides; the query only finds out which field to name, and the username comes first. except_user: the
+    id of the user who owns this username and e-mail address.
     """
     try:
         with db.session.begin_nested():
             yield
     except IntegrityError as error:
-        # PostgreSQL's text quotes the value, too, and a value may look like a constraint's name.
+        # The message of PostgreSQL also quotes the value, and a value may look like the name of a constraint.
         diag = getattr(error.orig, 'diag', None)
         violated = (diag.constraint_name or '') if diag else str(error.orig)
         if 'uq_users_username' in violated or is_username_taken(username, except_user):

@@ -1,1 +1,1 @@
-"""A small library over SQLAlchemy: engine, types, read connections, prepared selects and the replica."""
+"""Database access with SQLAlchemy: engine, types, read connections, prepared selects and the read replica."""

@@ -1,4 +1,4 @@
-"""The declarative base, the column types, and how connections behave, the same on SQLite and PostgreSQL."""
+"""Engine options and connection behaviour, as similar as possible on SQLite and PostgreSQL."""
 
 import sqlite3
 from functools import cache
@@ -18,39 +18,39 @@ from sqlalchemy import (
 T = TypeVar('T')
 
 
-CONNECT_TIMEOUT = 3
+CONNECT_TIMEOUT = 3  # seconds
 
 
-LOCK_TIMEOUT = 5
+LOCK_TIMEOUT = 5  # seconds
 
 
-STATEMENT_TIMEOUT = 10
+STATEMENT_TIMEOUT = 10  # seconds
 
 
 COMMAND_CACHE_KIB = 512 * 1024
 
 
 def engine_options(url: str, pool_size: int) -> dict[str, Any]:
-    """The arguments of `create_engine` for a database and that many threads: every wait has a bound."""
+    """Return the arguments of `create_engine` for a database and a number of connections. Every wait has a timeout."""
     options: dict[str, Any] = {
-        'hide_parameters': True,  # which are in messages otherwise, and those in logs
+        'hide_parameters': True,  # Error messages would include them, and logs the messages.
         'pool_timeout': CONNECT_TIMEOUT,
         'pool_size': pool_size,
         'max_overflow': 0,
-        # Whoever begins a transaction ends it, and reads have none: nothing is left to be rolled back.
+        # No reset on return: transactions end explicitly and reads autocommit.
         'pool_reset_on_return': None,
     }
     if make_url(url).get_backend_name() == 'sqlite':
-        # isolation_level=None: the driver begins no transaction by itself, `begin_transaction` does.
+        # isolation_level=None: the driver starts no transaction, `begin_transaction` does.
         options['connect_args'] = {'isolation_level': None, 'timeout': LOCK_TIMEOUT}
     else:
         options['connect_args'] = {
             'connect_timeout': CONNECT_TIMEOUT,
             'application_name': 'microblog',
-            'autocommit': True,  # for the same reason
-            # Planned once: PostgreSQL would plan what has a LIMIT anew each time, for the values that it is given. For
-            # values that are like most it would collect and sort the few rows; an index has them in their order, for
-            # those of whom there are many, too.
+            'autocommit': True,  # As isolation_level=None for SQLite.
+            # Use generic plans. Otherwise PostgreSQL plans a query with a LIMIT again for each set of values. For
+            # values that match few rows, it would collect and sort these. An index returns them in order, and is also
+            # fast for values that match many rows.
             'options': f'-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT}s'
             f' -c lock_timeout={LOCK_TIMEOUT}s'
             ' -c plan_cache_mode=force_generic_plan -c enable_bitmapscan=off',
@@ -59,7 +59,11 @@ def engine_options(url: str, pool_size: int) -> dict[str, Any]:
 
 
 def configure_engine(engine: Engine) -> None:
-    """Makes transactions begin where we say, SQLite keep foreign keys and not block readers, and PostgreSQL answer."""
+    """Register the event listeners of an engine.
+
+    Transactions begin explicitly. SQLite enforces foreign keys and does not block readers. Connections to PostgreSQL
+    have a client-side timeout.
+    """
     event.listen(engine, 'begin', begin_transaction)
     if engine.dialect.name == 'sqlite':
         event.listen(engine, 'connect', set_pragmas)
@@ -83,12 +87,15 @@ def begin_transaction(connection: Connection) -> None:
 
 
 def begin_immediate(connection: Connection) -> None:
-    """Takes the write lock: who reads first and asks for it later can only fail where another wrote in between."""
+    """Take the write lock at once. A transaction that takes it after a read fails if another one wrote in between."""
     connection.exec_driver_sql('BEGIN IMMEDIATE')
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """One that gives up soon after PostgreSQL should have: a server that is frozen or cut off bounds nothing itself."""
+    """A connection with a client-side timeout, slightly longer than the statement timeout of PostgreSQL.
+
+    A server that is frozen or unreachable cannot enforce its own timeout. timeout: in seconds; None for no timeout.
+    """
 
     timeout: float | None = STATEMENT_TIMEOUT + 1
 
@@ -96,7 +103,7 @@ class TimeoutConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, self.timeout if timeout is None else timeout)
         except psycopg.OperationalError:
-            # Whatever was answered, with an error or without, has ended the statement.
+            # ACTIVE means that the server has not responded. Any response, even an error, ends the statement.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
             raise
@@ -107,10 +114,10 @@ def connect_with_timeout(dialect: Dialect, record: object, arguments: list[str],
 
 
 def disable_timeouts(connection: Connection) -> None:
-    """Lets a command take the time that it wants, and SQLite the memory. The connection is closed afterwards.
+    """Disable the timeouts of a connection for a command, and enlarge the page cache of SQLite.
 
-    By itself SQLite takes 2 MB for pages, so that among millions of rows nearly each would have it read and write pages
-    of an index again.
+    The connection leaves the pool, so that it is closed after use. The default page cache of SQLite is 2 MB: with
+    millions of rows, nearly every row would cause it to read and write index pages again.
     """
     if connection.dialect.name == 'postgresql':
         cast(TimeoutConnection, connection.connection.dbapi_connection).timeout = None
@@ -123,11 +130,11 @@ def disable_timeouts(connection: Connection) -> None:
 
 @cache
 def autocommit_engine(engine: Engine) -> Engine:
-    """The same pool, for reads: each statement alone, without BEGIN and COMMIT around it."""
+    """Return an engine with the same pool for reads, in which each statement runs without BEGIN and COMMIT."""
     return engine.execution_options(no_transaction=True)
 
 
 @cache
 def snapshot_engine(engine: Engine) -> Engine:
-    """The same pool, for transactions that see the database as it was when they began (SQLite's always do)."""
+    """Return an engine with the same pool whose transactions read a snapshot (on SQLite they always do)."""
     return engine.execution_options(level='REPEATABLE READ')

@@ -14,9 +14,9 @@ from api.db.engine import autocommit_engine
 
 
 class ReadConnection:
-    """For statements outside of any transaction: they share a connection, which the first of them takes.
+    """A connection for statements outside of transactions, taken from the pool by the first statement.
 
-    foreseen: by query, the arguments and the rows of what was read before anybody asked.
+    prefetched: for each prepared select, the arguments and the rows of a result that was read in advance.
     """
 
     def __init__(self, engine: Engine):
@@ -28,9 +28,9 @@ class ReadConnection:
 
     @property
     def pooled_connection(self) -> PoolProxiedConnection:
-        """The driver's connection, from the pool."""
+        """Return the driver's connection, from the pool."""
         if self._connection is not None:
-            return self._connection.connection  # another one where the first was lost
+            return self._connection.connection  # A new one if the first was lost.
         if self._pooled_connection is None:
             try:
                 self._pooled_connection = self._engine.raw_connection()
@@ -40,7 +40,7 @@ class ReadConnection:
 
     @property
     def connection(self) -> Connection:
-        """SQLAlchemy's around it, which costs as much as all the pool does: for other statements than our texts."""
+        """Return an SQLAlchemy connection, for statements without prepared text. It costs as much as the whole pool."""
         if self._connection is None:
             self._connection = Connection(autocommit_engine(self._engine), self.pooled_connection)
         return self._connection

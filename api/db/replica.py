@@ -1,7 +1,7 @@
-"""A replica of the database: PostgreSQL's streaming replication copies the primary's log to it, and it replays that.
+"""A read replica that replays the log of the primary, by streaming replication of PostgreSQL.
 
-Nobody's clock is asked how far it is behind. From time to time the position in the primary's log is noted with the
-moment; once the replica has replayed up to there, it has everything that was committed before that moment.
+The lag is measured without comparing clocks. From time to time, the log sequence number (LSN) of the primary is
+recorded with the current time. Once the replica has replayed that LSN, it has everything committed before that time.
 """
 
 import logging
@@ -15,18 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.db.engine import TimeoutConnection, autocommit_engine
 
-MAX_LAG = 30
-PROBE_INTERVAL = 2
-PROBE_TIMEOUT = 1
+MAX_LAG = 30  # seconds
+PROBE_INTERVAL = 2  # seconds
+PROBE_TIMEOUT = 1  # seconds
 PRIMARY_LSN_QUERY = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
-# No row where it is a replica no more.
+# No row if the server is no longer a replica.
 REPLICA_LSN_QUERY = "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint WHERE pg_is_in_recovery()"
 
 log = logging.getLogger(__name__)
 
 
 class Replica:
-    """Where to read what may be half a minute old. Requests do not wait for a look at it, which a thread takes."""
+    """A replica for reads that may be MAX_LAG seconds old. A thread probes it, so that requests do not wait."""
 
     def __init__(self, primary: Engine, engine: Engine):
         self.engine = engine
@@ -38,18 +38,21 @@ class Replica:
         self._is_down = False
 
     def is_fresh(self) -> bool:
-        """Whether it is known to have everything that was committed more than MOST_SECONDS_BEHIND ago."""
+        """Return whether the replica is known to have everything committed more than MAX_LAG seconds ago.
+
+        Start a probe if one is due.
+        """
         now = monotonic()
         if now >= self._probe_at and self._probe_lock.acquire(blocking=False):
             Thread(target=self._probe, daemon=True).start()
         return now < self._fresh_until
 
     def mark_down(self, error: Exception) -> None:
-        """Reads nothing there until it was looked at once more."""
+        """Stop reads from the replica until a probe succeeds."""
         self._fresh_until = -math.inf
         if not self._is_down:
             self._is_down = True
-            log.error('the replica is left alone: %s', error)
+            log.error('replica unavailable, reading from the primary: %s', error)
 
     def _probe(self) -> None:
         try:
@@ -69,16 +72,16 @@ class Replica:
             self._fresh_until = self._samples.popleft()[0] + MAX_LAG
         if self._is_down:
             self._is_down = False
-            log.warning('the replica answers again')
+            log.warning('replica available again')
 
 
 def shorten_timeout(connection: TimeoutConnection, record: object) -> None:
-    """There is somebody else to ask: it is sooner given up than the primary."""
+    """Shorten the timeout of a connection to the replica, because reads can fall back to the primary."""
     connection.timeout = PROBE_TIMEOUT
 
 
 def read_lsn(engine: Engine, statement: str) -> int:
-    """In the log, in bytes."""
+    """Return an LSN, in bytes from the start of the log."""
     with autocommit_engine(engine).connect() as connection:
         lsn: int = connection.exec_driver_sql(statement).scalar_one()
         return lsn

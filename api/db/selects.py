@@ -1,8 +1,8 @@
-"""Selects that are made once and run often.
+"""Selects that are built once and run often.
 
-A query is written as a function that returns a select. `@query` calls it a single time, with a bind parameter for each
-argument; from then on a call of the function only pairs that select with the arguments. What an answer needs of it
-(these columns, this page) is derived from the select once, too.
+A query is written as a function that returns a select. `@bound_select` calls it once, with a bind parameter for each
+argument. After that, a call of the function only pairs the select with the arguments. Variants for a response (some
+columns, one page) are also derived once.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from api.db.statement import Statement
 
 EMPTY_COLUMN = literal(1).label('no_column')
 
-# Clients choose members, and there are many ways to choose.
+# Clients choose fields, and every combination would add an entry.
 MAX_DERIVED = 256
 
 Order = ColumnElement[Any] | InstrumentedAttribute[Any]
@@ -30,14 +30,17 @@ Order = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 @dataclass(eq=False)
 class PreparedSelect:
-    """A select whose values are bind parameters, its text for each dialect, and what was derived from it."""
+    """A select whose values are bind parameters, with its text for each dialect and the selects derived from it."""
 
     select: AnySelect
     _derived: dict[Hashable, 'PreparedSelect'] = field(default_factory=dict)
     _statements: dict[str, Statement] = field(default_factory=dict)
 
     def rows(self, arguments: dict[str, Any]) -> Sequence[AnyRow]:
-        """What it finds now, in the transaction or outside, or found when it was read along with something else."""
+        """Return the rows for these arguments, prefetched or read now.
+
+        They are read with the current read connection if there is one, otherwise in the transaction.
+        """
         read_connection = current_read_connection.get()
         if read_connection and self in read_connection.prefetched and read_connection.prefetched[self][0] == arguments:
             return read_connection.prefetched.pop(self)[1]
@@ -51,7 +54,7 @@ class PreparedSelect:
         return statement
 
     def derive(self, key: Hashable, make: Callable[[AnySelect], AnySelect]) -> 'PreparedSelect':
-        """`make(select)`, prepared; made once for each key, as long as there are not very many."""
+        """Return `make(select)`, prepared and cached by key. The cache is cleared when it holds MAX_DERIVED selects."""
         derived = self._derived.get(key)
         if derived is None:
             if len(self._derived) >= MAX_DERIVED:
@@ -60,7 +63,7 @@ class PreparedSelect:
         return derived
 
     def select_columns(self, columns: tuple[str, ...]) -> 'PreparedSelect':
-        """The same rows with just these members, as far as the select has them."""
+        """Return a select of the same rows with only these columns. Columns that it does not have are ignored."""
         return self.derive(columns, lambda select: select_columns(select, columns))
 
 
@@ -72,20 +75,21 @@ class BoundSelect:
     arguments: dict[str, Any]
 
     def select_columns(self, columns: tuple[str, ...]) -> 'BoundSelect':
-        """The same rows with just these members."""
+        """Return a select of the same rows with only these columns."""
         return BoundSelect(self.prepared.select_columns(columns), self.arguments)
 
     def first(self) -> AnyRow | None:
-        """The first row, or None where there is none."""
+        """Return the first row, or None."""
         return next(iter(self.all()), None)
 
     def first_with(self, other: 'BoundSelect') -> AnyRow | None:
-        """The same, outside of any transaction, by a statement that reads a row of another query, too.
+        """Return the first row, or None, and prefetch the row of another select in the same statement.
 
-        Whoever asks next for that query has it. Both have their own arguments, and the other has at most one row.
+        The next call of the other select returns the prefetched row. It must return at most one row. Call this outside
+        of transactions. Raise ValueError if both selects have an argument of the same name.
         """
         if self.arguments.keys() & other.arguments.keys():
-            raise ValueError(f'{list(self.arguments)} and {list(other.arguments)} are not to share an argument')
+            raise ValueError(f'{list(self.arguments)} and {list(other.arguments)} must not share an argument')
         both = self.prepared.derive(
             ('with', other.prepared), lambda select: join_optional(select, other.prepared.select)
         )
@@ -101,17 +105,17 @@ class BoundSelect:
         return self.prepared.rows(self.arguments)
 
     def scalar(self) -> Any:
-        """The first column of the first row, or None where there is none."""
+        """Return the first column of the first row, or None if there is no row."""
         row = self.first()
         return row and row[0]
 
 
 @dataclass(frozen=True)
 class PagedSelect:
-    """A collection: its rows, the column that orders them and never repeats, and the query that counts them.
+    """A collection: a select of its rows, the unique column that orders them, and the query that counts them.
 
-    The count gives no row where the collection does not exist. A timeline, which nobody counts, has instead a query
-    that gives some row where it does, or none at all where it always does.
+    count_query: returns no row if the collection does not exist; None for a timeline, which is not counted.
+    exists_query: for a timeline, returns a row if it exists; None if the timeline always exists.
     """
 
     rows: BoundSelect
@@ -124,7 +128,7 @@ class PagedSelect:
         return isinstance(self.order, UnaryExpression)
 
     def offset_page(self, columns: tuple[str, ...], offset: int, limit: int) -> Sequence[AnyRow]:
-        """`limit` rows from the offset on, with these members and two more: their `position` and the `count_query`."""
+        """Return at most `limit` rows from the offset on, with these columns and two more: `cursor` and `total`."""
         prepared = self.rows.prepared.derive(
             ('offset_page', columns, limit), lambda select: self._select_offset_page(select, columns, limit)
         )
@@ -133,9 +137,10 @@ class PagedSelect:
     def keyset_page(
         self, columns: tuple[str, ...], cursor: int | None, limit: int, *, reverse: bool = False
     ) -> Sequence[AnyRow]:
-        """`limit` rows behind the position, or the last `limit` before it, in order; None is the outermost position.
+        """Return at most `limit` rows after the cursor or, in reverse, the last `limit` before it, in the usual order.
 
-        They have these members, their `position` and, where the collection is counted, the `count_query`.
+        cursor: None for the first page or, in reverse, the last one. The rows have these columns, `cursor` and, if the
+        collection is counted, `total`.
         """
         prepared = self.rows.prepared.derive(
             ('keyset_page', columns, limit, cursor is None, reverse),
@@ -146,7 +151,7 @@ class PagedSelect:
 
     def _select_offset_page(self, select: AnySelect, columns: tuple[str, ...], limit: int) -> AnySelect:
         offset: Any = bindparam('_offset')
-        # Else all rows would be walked over to find that there is none so far behind.
+        # Otherwise an offset past the end scans every row.
         return self._order_page(select, columns, limit).where(self._count_column > offset).offset(offset)
 
     def _select_keyset_page(
@@ -176,7 +181,7 @@ class PagedSelect:
 
 
 def bound_select(function: Callable[..., AnySelect]) -> Callable[..., BoundSelect]:
-    """Prepares the select that the function returns. Its arguments may only be compared with columns."""
+    """Prepare the select that the function returns. The function may only compare its arguments with columns."""
     names = list(inspect.signature(function).parameters)
     prepared = PreparedSelect(function(*(bindparam(name) for name in names)))
 
@@ -193,7 +198,7 @@ def paged_select(
     exists_query: Callable[..., BoundSelect] | None = None,
     paged_class: type[PagedSelect] = PagedSelect,
 ) -> Callable[[Callable[..., AnySelect]], Callable[..., PagedSelect]]:
-    """Like `bound_select`, for collections: both queries take some of the same arguments, by their names."""
+    """Like `bound_select`, for collections. Both queries take some of the function's arguments, by name."""
     bind_count, bind_exists = bind_by_name(count_query), bind_by_name(exists_query)
 
     def decorate(function: Callable[..., AnySelect]) -> Callable[..., PagedSelect]:
@@ -210,7 +215,7 @@ def paged_select(
 
 
 def bind_by_name(query: Callable[..., BoundSelect] | None) -> Callable[[dict[str, Any]], BoundSelect | None]:
-    """The query as a function of arguments by name, of which it takes its own."""
+    """Return a function that takes a dictionary of arguments and calls the query with its own ones."""
     if query is None:
         return lambda arguments: None
     names = list(inspect.signature(query).parameters)
@@ -218,18 +223,18 @@ def bind_by_name(query: Callable[..., BoundSelect] | None) -> Callable[[dict[str
 
 
 def inline_int(number: int) -> ColumnElement[int]:
-    """A number as part of the text: PostgreSQL, which plans a text once, is to know how few rows are wanted of it."""
+    """Return a number as a literal in the SQL text. It tells a generic plan of PostgreSQL how few rows are needed."""
     return literal_column(str(number), Integer)
 
 
 def join_optional(select: AnySelect, other: AnySelect) -> AnySelect:
-    """The rows of a select, each with that of the other or nulls, and last with 1 where there is one."""
+    """Join the row of another select, or nulls, to each row. The last column is 1 if there is such a row, else null."""
     optional = other.add_columns(inline_int(1).label('is_there')).subquery()
     return select.outerjoin(optional, true()).add_columns(*optional.columns)
 
 
 def select_columns(select: AnySelect, columns: tuple[str, ...]) -> AnySelect:
-    """The select with just these of its columns, in this order; where it has none of them, with as many rows."""
+    """Return the select with only these columns, in this order. If it has none of them, it keeps its number of rows."""
     available = select.selected_columns
     return select.with_only_columns(
         *([available[member] for member in columns if member in available] or [EMPTY_COLUMN])

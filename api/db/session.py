@@ -12,8 +12,10 @@ from api.db.read_connection import current_read_connection
 
 
 class SnapshotSession(Session):
-    """A session that is told by `snapshot` that a write is to fail if it would overwrite what others wrote since the
-    transaction began."""
+    """A session that reads a snapshot if `info['snapshot']` is set.
+
+    A write then fails if it would overwrite a change committed since the transaction began.
+    """
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine:
         engine = self._db.engine
@@ -24,6 +26,6 @@ db = SQLAlchemy(model_class=Base, session_options={'class_': SnapshotSession})
 
 
 def current_connection() -> Connection:
-    """That of the transaction, or where there is none, the one for statements outside of any."""
+    """Return the current read connection if there is one, otherwise the connection of the session's transaction."""
     read_connection = current_read_connection.get()
     return read_connection.connection if read_connection else db.session.connection()

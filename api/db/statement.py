@@ -1,4 +1,4 @@
-"""Selects as text, which the driver runs without asking again what they mean."""
+"""Selects compiled to text, which the driver runs directly."""
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
@@ -10,24 +10,24 @@ from sqlalchemy import Connection, Dialect, Select
 from api.db.read_connection import ReadConnection
 
 AnySelect = Select[*tuple[Any, ...]]
-# A named tuple with the select's columns.
+# A named tuple with the columns of the select.
 AnyRow = Any
 Convert = Callable[[Any], Any]
-# Where to read: in a transaction, or outside.
+# A connection in a transaction, or one outside of transactions.
 ReadSource = Connection | ReadConnection
 
-# Rows in binary form: nobody writes text, and nobody parses it.
+# Binary results: the server formats no text, and the client parses none.
 CURSOR_OPTIONS: dict[str, dict[str, bool]] = {'postgresql': {'binary': True}, 'sqlite': {}}
 
 
 class Statement:
-    """A select in the words of a dialect: what is to be done to its values and its rows is found out once."""
+    """A select compiled for a dialect. The conversions of its values and rows are determined once."""
 
     def __init__(self, select: AnySelect, dialect: Dialect):
         compiled: Any = select.compile(dialect=dialect)
         self._select = select
         self._text = str(compiled)
-        # Of a list of values the text depends on their number.
+        # With a list of values, the text depends on its length.
         self._is_fixed = not any(bind.expanding for bind in compiled.bind_names)
         self._order: Sequence[str] | None = compiled.positiontup
         self._defaults = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
@@ -38,7 +38,7 @@ class Statement:
         }
         columns = list(select.selected_columns)
         self.row_type: Any = namedtuple('Row', [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
-        self._make = partial(tuple.__new__, self.row_type)  # as `_make` does, but for a look at the length
+        self._make = partial(tuple.__new__, self.row_type)  # As `_make`, without the length check.
         self._row_conversions = [
             (index, convert)
             for index, column in enumerate(columns)
@@ -65,7 +65,7 @@ class Statement:
 
 
 def execute(source: ReadSource, text: str, values: Any) -> Sequence[tuple[Any, ...]]:
-    """Runs a statement on the driver's own cursor, of which each of its connections has one."""
+    """Run a statement on the driver's cursor and return all rows. Each connection of the driver reuses one cursor."""
     pooled_connection = source.pooled_connection if isinstance(source, ReadConnection) else source.connection
     cursor = pooled_connection.info.get('cursor')
     if cursor is None:
@@ -74,8 +74,8 @@ def execute(source: ReadSource, text: str, values: Any) -> Sequence[tuple[Any, .
         cursor.execute(text, values)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
     except source.dialect.loaded_dbapi.Error as error:
-        # What SQLAlchemy does itself: it raises its own error, and forgets connections to a server that has gone. The
-        # cursor, which it would close, is not its business.
+        # As SQLAlchemy does: raise its own error, and discard connections to a lost server. The cursor is not passed,
+        # because it would be closed.
         connection_of(source)._handle_dbapi_exception(error, text, None, None, None)
     return rows
 

@@ -12,17 +12,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-# SQLite counts 64 bits in every integer, but only an INTEGER primary key counts up by itself.
+# Every integer of SQLite has 64 bits, but only an INTEGER primary key is assigned automatically.
 BigId = BigInteger().with_variant(Integer, 'sqlite')
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A moment: aware in Python, `timestamptz` on PostgreSQL, UTC without offset on SQLite."""
+    """A point in time: aware in Python, `timestamptz` on PostgreSQL, UTC without offset on SQLite."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    # PostgreSQL takes moments as they are, and its sessions, which are set to UTC, give them so.
+    # PostgreSQL needs no conversion: it accepts aware datetimes, and its sessions are set to UTC.
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
@@ -35,5 +35,5 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def parse_utc(value: str | None) -> datetime | None:
-    """What SQLite keeps as text."""
+    """Return an aware datetime for the text that SQLite stores, or None."""
     return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What happens outside of requests: one message of the outbox after the other."""
+"""Job handlers, and the loop step that runs the next job."""
 
 import logging
 import smtplib
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def run_next_job() -> bool:
-    """Does what has been due for longest. Whether there was anything.
+    """Run the job that has been due longest. Return False if none is due.
 
-    A message goes only when it is done: whoever is killed in between leaves it to the next, who does it once more.
+    A job is deleted only when it is done: if the worker is killed before that, the job runs again.
     """
     job = jobs.claim_job()
     db.session.commit()
@@ -30,26 +30,26 @@ def run_next_job() -> bool:
         return False
     try:
         if job.attempts > jobs.MAX_ATTEMPTS:
-            raise RuntimeError('whoever tried was killed each time')
+            raise RuntimeError('the worker was killed during every attempt')
         finished = HANDLERS[job.type](job)
         jobs.complete_job(job.id) if finished else jobs.requeue_job(job.id)
     except Exception as error:
         db.session.rollback()
-        log.warning('message %s (%s) failed: %s', job.id, job.type, describe_error(error))
+        log.warning('job %s (%s) failed: %s', job.id, job.type, describe_error(error))
         jobs.reschedule_job(job.id, attempts=job.attempts, error=describe_error(error), permanent=is_permanent(error))
     db.session.commit()
     return True
 
 
 def purge() -> None:
-    """Deletes what was kept for a time that is over."""
+    """Delete expired idempotency records."""
     while purge_idempotency_records():
         db.session.commit()
     db.session.commit()
 
 
 def describe_error(error: Exception) -> str:
-    """What kind of error it is; of what servers say only the code, because they repeat addresses."""
+    """Return the error type and the SMTP code. The text of SMTP servers is left out, because it contains addresses."""
     code = getattr(error, 'smtp_code', None)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
@@ -57,7 +57,7 @@ def describe_error(error: Exception) -> str:
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether the server will not take this mail the next time either."""
+    """Return whether the SMTP server would also reject this mail at the next attempt."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= 500 for code, _ in error.recipients.values())
     return isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500
@@ -72,7 +72,7 @@ def send_verification(job: Any) -> bool:
 
 
 def send_password_reset(job: Any) -> bool:
-    """Only here it is found out whether the address is anybody's."""
+    """Send a reset link if the address has an active account. Requests do not look this up."""
     user = get_user_by_email(job.recipient.lower()).first()
     if user and user.disabled_at is None:
         link = mail_page_url('reset-password', sign_mail_token(PASSWORD_RESET, user.id, password_reset_state(user)))
@@ -101,8 +101,8 @@ HANDLERS: dict[str, Callable[[Any], bool]] = {
 
 
 def send_mail(template: str, recipient: str, **context: Any) -> None:
-    """Sends a mail whose template says its subject in the first line of the text."""
-    # What was read is read; nobody waits for this connection while the mail goes out.
+    """Render and send a mail. The first line of the text template is the subject."""
+    # Return the connection to the pool, so that nothing waits for it while the mail is sent.
     db.session.rollback()
     text = render_template(f'mail/{template}.txt', **context)
     subject, _, text = text.partition('\n\n')
@@ -110,5 +110,5 @@ def send_mail(template: str, recipient: str, **context: Any) -> None:
 
 
 def mail_page_url(page: str, token: str) -> str:
-    """The token is behind the #, which browsers keep to themselves."""
+    """Return the URL of a page with the token in the fragment, which browsers do not send to servers."""
     return f'{current_app.config["PUBLIC_URL"]}/{page}#{token}'

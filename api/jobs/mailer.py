@@ -1,4 +1,4 @@
-"""Mail, out through SMTP; or onto the console, where there is no server to send it through."""
+"""Mail over SMTP, or to the console if no SMTP server is configured."""
 
 import smtplib
 import ssl
@@ -8,20 +8,23 @@ from email.policy import SMTP
 from email.utils import formatdate, make_msgid
 from typing import Any
 
-SMTP_TIMEOUT = 10
+SMTP_TIMEOUT = 10  # seconds
 
 
 class Mailer:
-    """Sends mail over one connection, which stays open until it is closed or breaks. Certificates are verified.
+    """A mail client with one connection, which stays open until it is closed or fails. Certificates are verified.
 
-    Raises smtplib.SMTPException and OSError.
+    Sending raises smtplib.SMTPException or OSError.
     """
 
     def __init__(self) -> None:
         self._connection: smtplib.SMTP | None = None
 
     def configure(self, *, server: str, port: int, security: str, username: str, password: str, sender: str) -> None:
-        """server: empty for the console. security: `starttls`, `tls` (from the first byte) or `none`."""
+        """Set the SMTP server, the credentials and the sender.
+
+        server: empty for the console. security: `starttls`, `tls` (from the first byte) or `none`.
+        """
         self.server, self.port, self.security = server, port, security
         self.username, self.password = username, password
         self.sender = sender
@@ -32,7 +35,7 @@ class Mailer:
             return
         try:
             message = self.compose(recipient, subject, text, html)
-            # Not to what `To` might be read as.
+            # Explicit recipient: parsing the `To` header could give another address.
             self._get_connection().send_message(message, self.sender, [recipient])
         except Exception:
             self._discard_connection()
@@ -48,7 +51,7 @@ class Mailer:
         return message
 
     def close(self) -> None:
-        """Takes leave of the server, if there is a connection."""
+        """Close the connection to the server, if there is one."""
         if self._connection:
             with suppress(OSError, smtplib.SMTPException):
                 self._connection.quit()
@@ -83,7 +86,7 @@ class Mailer:
 
 
 def is_alive(connection: smtplib.SMTP) -> bool:
-    """Whether the server has not closed the connection since the last mail."""
+    """Return whether the connection is still open."""
     try:
         return connection.noop()[0] == 250
     except (OSError, smtplib.SMTPException):

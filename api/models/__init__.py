@@ -1,4 +1,4 @@
-"""Tables: columns, constraints and indexes. Importing this package knows them all."""
+"""Tables: columns, constraints and indexes. Importing this package registers all of them."""
 
 from api.models.follows import Follow
 from api.models.idempotency import IdempotencyRecord

@@ -1,3 +1,5 @@
+"""The table of follows."""
+
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
@@ -7,7 +9,7 @@ from api.db.base import Base
 
 
 class Follow(Base):
-    """That one user follows another. The newest has the highest id."""
+    """A follow of one user by another. The newest has the highest id."""
 
     __tablename__ = 'follows'
 

@@ -1,3 +1,5 @@
+"""The table of idempotency records."""
+
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, LargeBinary
@@ -7,10 +9,10 @@ from api.db.base import Base
 
 
 class IdempotencyRecord(Base):
-    """What a request with an `Idempotency-Key` was answered, for whoever sends it again.
+    """The response to a request with an `Idempotency-Key`, to be replayed if the request is sent again.
 
-    digest: of the caller, the operation and the key. fingerprint: of the request, by a key of the server's. sealed: the
-    answer, which only the client's key and the server's open.
+    digest: SHA-256 of the caller, the operation and the key. fingerprint: HMAC of the request under a server key.
+    encrypted_response: the response; decryption needs the client's key and a server key.
     """
 
     __tablename__ = 'idempotency_records'

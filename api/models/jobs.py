@@ -1,3 +1,5 @@
+"""The table of background jobs."""
+
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String
@@ -7,10 +9,10 @@ from api.db.base import Base
 
 
 class Job(Base):
-    """Something that the worker is to do, written in the transaction that asks for it.
+    """A job for the worker, inserted in the transaction that requests it.
 
-    It holds no secret: links are made when their mail is sent. due_at: when to try next; null where the worker has
-    given up.
+    It holds no secret: links are created when their mail is sent. due_at: the time of the next attempt; null if the job
+    has failed and is not retried.
     """
 
     __tablename__ = 'jobs'

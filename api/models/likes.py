@@ -1,3 +1,5 @@
+"""The table of likes."""
+
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
@@ -7,7 +9,7 @@ from api.db.base import Base
 
 
 class Like(Base):
-    """That a user likes a post. The newest has the highest id."""
+    """A like of a post by a user. The newest has the highest id."""
 
     __tablename__ = 'likes'
 

@@ -1,3 +1,5 @@
+"""The tables of posts and their versions."""
+
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
@@ -7,7 +9,7 @@ from api.db.base import Base
 
 
 class Post(Base):
-    """What a user wrote. The newest has the highest id: they are given out in the order of the commits."""
+    """A post. The newest has the highest id, because ids are assigned in commit order."""
 
     __tablename__ = 'posts'
 
@@ -30,7 +32,7 @@ class Post(Base):
 
 
 class PostVersion(Base):
-    """A text that a post had before it was edited."""
+    """A previous text of an edited post."""
 
     __tablename__ = 'post_versions'
 

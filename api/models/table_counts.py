@@ -1,3 +1,5 @@
+"""The table of row counts."""
+
 from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -5,7 +7,7 @@ from api.db.base import Base
 
 
 class TableCount(Base):
-    """How many rows a whole table has, because counting them costs more with every one."""
+    """The number of rows of a table. It is stored because the cost of counting grows with the table."""
 
     __tablename__ = 'table_counts'
 

@@ -1,3 +1,5 @@
+"""The table of access tokens."""
+
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, LargeBinary, String
@@ -7,10 +9,10 @@ from api.db.base import Base
 
 
 class Token(Base):
-    """What recognises an access token; not the token itself.
+    """The digest and properties of an access token, not the token itself.
 
-    One that a password gave has a seed, with which the server's key makes it again, and may do everything. A personal
-    access token has a name and scopes instead, words with blanks between them.
+    A session token, issued for a password, has all scopes. It is derived from its seed and the server's key. A personal
+    access token has a name and scopes instead. Scopes are separated by spaces.
     """
 
     __tablename__ = 'tokens'

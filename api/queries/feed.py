@@ -1,10 +1,12 @@
-"""The feed: the newest posts of whom one follows, and one's own.
+"""The feed: the newest posts of the viewer and of the users they follow.
 
-Two ways lead to the ids of a page, and both look at few posts however many there are. Who follows many finds a page
-among the posts that were written last, or nearest to the position: twice as many of these are looked at as one follows
-people. Where that is not enough, authors are asked. Of each author only the nearest post is looked up in the index of
-authors; the `limit` nearest of those tell which authors can be on the page at all, and beyond the last of them nothing
-can be. Of these authors `limit` posts at most are looked at, no farther than that.
+Two strategies find the ids of a page. Both read few posts, however many exist.
+
+1. Read the posts nearest to the cursor, or the newest ones: twice as many as the viewer follows users. A viewer who
+   follows many users finds a full page there.
+2. If that page is not full, search by author. For each author, look up only the nearest post, in the index on authors.
+   The `limit` nearest of these posts determine which authors can be on the page, and no post beyond the last of them
+   can be. For each of these authors, read at most `limit` posts, and none beyond that one.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ CANDIDATES_PER_FOLLOWED = 2
 
 
 class FeedSelect(PagedSelect):
-    """A listing whose rows are found in a way of their own."""
+    """A paged select with its own query for a keyset page."""
 
     def keyset_page(
         self, columns: tuple[str, ...], cursor: int | None, limit: int, *, reverse: bool = False
@@ -51,7 +53,7 @@ def feed_page(posts: AnySelect, columns: tuple[str, ...], keyset: 'KeysetRange',
 
 
 class KeysetRange:
-    """So many posts from a position on, to older ones or, backward, to newer ones."""
+    """The range of `limit` posts after the cursor, to older posts or, in reverse, to newer ones."""
 
     def __init__(self, limit: int, first_page: bool, reverse: bool):
         self.limit: Any = inline_int(limit)
@@ -71,7 +73,7 @@ class KeysetRange:
 
 
 def feed_ids(keyset: KeysetRange, lateral: bool) -> Subquery:
-    """The ids of the posts of a page."""
+    """Return a subquery of the post ids of a page."""
     recent = recent_post_ids(keyset)
     found = select(func.count()).select_from(recent).scalar_subquery()
     by_author = post_ids_by_author(keyset, lateral, found < keyset.limit)
@@ -79,7 +81,7 @@ def feed_ids(keyset: KeysetRange, lateral: bool) -> Subquery:
 
 
 def recent_post_ids(keyset: KeysetRange) -> CTE:
-    """Those among the posts that are nearest of all."""
+    """Return a CTE of the ids that the first strategy finds: those among the posts nearest to the cursor."""
     following = select(User.following_count).where(User.id == VIEWER).scalar_subquery()
     candidate_limit = CANDIDATES_PER_FOLLOWED * func.coalesce(following, 0)
     nearest = (
@@ -100,7 +102,7 @@ def recent_post_ids(keyset: KeysetRange) -> CTE:
 
 
 def post_ids_by_author(keyset: KeysetRange, lateral: bool, needed: Any) -> Subquery:
-    """Those of the authors who can be on the page. needed: a condition without which nobody is looked up."""
+    """Return a subquery of the ids that the second strategy finds. needed: if false in SQL, no author is looked up."""
     authors = nearest_authors(keyset, needed)
     post = aliased(Post)
     author_posts = (
@@ -124,7 +126,7 @@ def post_ids_by_author(keyset: KeysetRange, lateral: bool, needed: Any) -> Subqu
 
 
 def nearest_authors(keyset: KeysetRange, needed: Any) -> CTE:
-    """The authors of the nearest posts, each with the id of their nearest: no other can be on the page."""
+    """Return a CTE of the authors who can be on the page, each with the id of their nearest post."""
     followed = select(Follow.followed_id.label('author_id')).where(Follow.follower_id == VIEWER, needed)
     sources = followed.union_all(select(VIEWER).where(needed)).cte('sources')
     nearest = (
@@ -134,7 +136,7 @@ def nearest_authors(keyset: KeysetRange, needed: Any) -> CTE:
         .limit(inline_int(1))
         .scalar_subquery()
     )
-    # Else PostgreSQL looks each author's post up twice, for the condition and again for the order.
+    # Otherwise PostgreSQL looks up the post of each author twice, for the condition and again for the order.
     candidates = select(sources.c.author_id, nearest.label('nearest')).cte('candidates').prefix_with('MATERIALIZED')
     return (
         select(candidates)
@@ -146,7 +148,11 @@ def nearest_authors(keyset: KeysetRange, needed: Any) -> CTE:
 
 
 def author_cutoff(authors: CTE, keyset: KeysetRange) -> Any:
-    """How far to look: where there are as many authors as posts on a page, their nearest ones would do."""
+    """Return a subquery of the last id that can be on the page.
+
+    If there are `limit` authors, their nearest posts alone fill a page, so it is the farthest of these. Otherwise there
+    is no bound.
+    """
     endless = literal(MAX_POST_ID if keyset.reverse else 0)
     farthest = keyset.farthest(authors.c.nearest)
     return select(case((func.count() == keyset.limit, farthest), else_=endless)).select_from(authors).scalar_subquery()

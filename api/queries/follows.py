@@ -1,4 +1,4 @@
-"""Who follows whom, as somebody sees it."""
+"""Follows, from the viewer's side."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def get_follow(id: Any, viewer: Any) -> AnySelect:
 
 @bound_select
 def list_relationships(ids: Any, viewer: Any) -> AnySelect:
-    """How a viewer and those users stand to each other. ids: a list."""
+    """Select whether the viewer follows each of these users, and whether they follow the viewer. ids: a list."""
     outgoing, incoming = aliased(Follow), aliased(Follow)
     return (
         select(

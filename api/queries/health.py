@@ -1,4 +1,4 @@
-"""Whether the database answers."""
+"""The query of the health check."""
 
 from sqlalchemy import literal, select
 

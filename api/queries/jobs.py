@@ -1,4 +1,4 @@
-"""What waits for the worker."""
+"""Pending and failed jobs."""
 
 from sqlalchemy import func, select
 

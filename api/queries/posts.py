@@ -1,6 +1,6 @@
-"""Posts, as a viewer sees them, in all the orders in which they are read.
+"""Posts, their likes and their versions.
 
-viewer: the id of the user who asks, for whom a post is liked or not.
+viewer: the id of the caller, which determines the column `liked`.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from api.queries.users import ALL_COLUMNS
 
 
 def posts_for(viewer: Any) -> AnySelect:
-    """Posts with their authors."""
+    """Return a select of posts with their authors and whether the viewer likes them."""
     viewer_like = aliased(Like)
     like = select(viewer_like.id).where(viewer_like.user_id == viewer, viewer_like.post_id == Post.id)
     return select(
         *Post.__table__.columns,
         User.username.label('author_username'),
         User.email.label('author_email'),
-        # Of EXISTS PostgreSQL makes a hash table of everything that the viewer likes.
+        # For EXISTS, PostgreSQL would build a hash table of all posts that the viewer likes.
         like.scalar_subquery().is_not(None).label('liked'),
     ).join(User, User.id == Post.author_id)
 
@@ -33,7 +33,7 @@ def get_post(id: Any, viewer: Any) -> AnySelect:
 
 @bound_select
 def get_post_author(id: Any) -> AnySelect:
-    """Who wrote a post; no row where there is none."""
+    """Select the author of a post; no row if the post does not exist."""
     return select(Post.author_id).where(Post.id == id)
 
 
@@ -49,7 +49,7 @@ def get_like(id: Any, viewer: Any) -> AnySelect:
 
 @bound_select
 def count_user_posts(id: Any) -> AnySelect:
-    """How many posts a user has; no row where there is no such user."""
+    """Select the number of posts of a user; no row if the user does not exist."""
     return select(User.post_count).where(User.id == id)
 
 
@@ -70,7 +70,7 @@ def list_replies(id: Any, viewer: Any) -> AnySelect:
 
 @paged_select(order=Post.id, exists_query=get_post_author)
 def list_thread(id: Any, viewer: Any) -> AnySelect:
-    """What a post answers, what that answers, and so on, from the first; then the post."""
+    """Select the chain of parents of a post, from the first one, and then the post itself."""
     thread = select(Post.id, Post.reply_to_id).where(Post.id == id).cte('thread', recursive=True)
     thread = thread.union_all(select(Post.id, Post.reply_to_id).where(Post.id == thread.c.reply_to_id))
     return posts_for(viewer).where(Post.id.in_(select(thread.c.id)))
@@ -78,7 +78,7 @@ def list_thread(id: Any, viewer: Any) -> AnySelect:
 
 @paged_select(order=PostVersion.id.desc(), exists_query=get_post_author)
 def list_post_versions(id: Any) -> AnySelect:
-    """What a post said before, the latest first."""
+    """Select the previous versions of a post, newest first."""
     return select(PostVersion.text, PostVersion.written_at).where(PostVersion.post_id == id)
 
 
@@ -89,5 +89,5 @@ def list_likers(id: Any) -> AnySelect:
 
 @paged_select(order=Like.id.desc(), exists_query=count_user_posts)
 def list_liked_posts(id: Any, viewer: Any) -> AnySelect:
-    """What a user likes, the latest like first."""
+    """Select the posts that a user likes, newest like first."""
     return posts_for(viewer).join(Like, Like.post_id == Post.id).where(Like.user_id == id)

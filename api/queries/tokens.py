@@ -1,4 +1,4 @@
-"""Tokens and who calls with them."""
+"""Tokens and the users they authenticate."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ALL_COLUMNS = Token.__table__.columns
 
 @bound_select
 def find_caller(digest: Any, now: Any) -> AnySelect:
-    """Who a token stands for, while it lives, and what it may do."""
+    """Select the user and the scopes of a token; no row if the token has expired or the account is disabled."""
     token = (Token.id.label('token_id'), Token.scopes, Token.used_scopes, Token.last_used_at)
     user = (User.id, User.username, User.email, User.email_verified, User.credentials_version)
     activity = (User.last_seen, User.last_write_at)
@@ -25,7 +25,7 @@ def find_caller(digest: Any, now: Any) -> AnySelect:
 
 @bound_select
 def list_reusable_tokens(user_id: Any, until: Any) -> AnySelect:
-    """The tokens that a user's password gave, those that live longer than that, the newest first."""
+    """Select the session tokens of a user that expire after `until`, newest first."""
     return (
         select(Token.digest, Token.seed, Token.expires_at)
         .where(Token.user_id == user_id, Token.expires_at > until, Token.seed.is_not(None))
@@ -35,13 +35,13 @@ def list_reusable_tokens(user_id: Any, until: Any) -> AnySelect:
 
 @bound_select
 def get_token(id: Any) -> AnySelect:
-    """Any token, by its id alone."""
+    """Select a token of any type and any user."""
     return select(*ALL_COLUMNS).where(Token.id == id)
 
 
 @bound_select
 def get_personal_token(id: Any, user_id: Any) -> AnySelect:
-    """A personal access token, if it is this user's."""
+    """Select a personal access token; no row if it belongs to another user."""
     return select(*ALL_COLUMNS).where(Token.id == id, Token.user_id == user_id, Token.seed.is_(None))
 
 
@@ -52,11 +52,11 @@ def count_personal_tokens(user_id: Any) -> AnySelect:
 
 @paged_select(order=Token.id.desc(), count_query=count_personal_tokens)
 def list_personal_tokens(user_id: Any) -> AnySelect:
-    """A user's personal access tokens, the newest first; those that have expired, too."""
+    """Select the personal access tokens of a user, including expired ones, newest first."""
     return select(*ALL_COLUMNS).where(Token.user_id == user_id, Token.seed.is_(None))
 
 
 @bound_select
 def list_tokens(user_id: Any) -> AnySelect:
-    """All tokens of a user, of either kind."""
+    """Select all tokens of a user, session and personal access tokens."""
     return select(*ALL_COLUMNS).where(Token.user_id == user_id).order_by(Token.id)

@@ -23,18 +23,21 @@ def get_own_user(id: Any) -> AnySelect:
 
 @bound_select
 def get_user_by_username(username: Any) -> AnySelect:
-    """name: as `normalize_username` gives it."""
+    """Select a user by name. username: as returned by `normalize_username`."""
     return select(*ALL_COLUMNS).where(func.lower(User.username) == username)
 
 
 @bound_select
 def get_user_by_email(email: Any) -> AnySelect:
-    """email: in lower case."""
+    """Select a user by e-mail address. email: in lower case."""
     return select(*ALL_COLUMNS).where(func.lower(User.email) == email)
 
 
 def normalize_username(username: str) -> str:
-    """The name without regard to case. What is not ASCII is nobody's name, but lower() could make it one."""
+    """Return the username in lower case, or an empty string if it is not printable ASCII.
+
+    Usernames are ASCII, but lower() could turn another string into one.
+    """
     return username.lower() if username.isascii() and username.isprintable() else ''
 
 
@@ -65,7 +68,7 @@ def count_users_by_username(username: Any) -> AnySelect:
 
 @paged_select(order=User.id, count_query=count_users_by_username)
 def list_users_by_username(username: Any) -> AnySelect:
-    """The one user of that name, or nobody. name: as `normalize_username` gives it."""
+    """Select the one user with that name, if there is one. username: as returned by `normalize_username`."""
     return select(*ALL_COLUMNS).where(func.lower(User.username) == username)
 
 

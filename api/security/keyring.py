@@ -1,4 +1,4 @@
-"""The server's secrets: one key to sign with, older ones that are still recognised."""
+"""The server's keys: one current key, and fallbacks that are still accepted."""
 
 import base64
 import hmac
@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet, MultiFernet
 
 
 class Keyring:
-    """Derives bytes from the server's secret, different for each purpose."""
+    """The server's keys, from which a different key is derived for each purpose."""
 
     def __init__(self) -> None:
         self._keys: list[bytes] = []
@@ -17,15 +17,15 @@ class Keyring:
         self._keys = [secret.encode() for secret in (key, *fallbacks)]
 
     def derive(self, purpose: str, data: bytes) -> bytes:
-        """32 bytes that nobody can tell without the current key."""
+        """Return the HMAC-SHA256 under the current key: 32 bytes."""
         return self._digest(self._keys[0], purpose, data)
 
     def derive_all(self, purpose: str, data: bytes) -> Iterator[bytes]:
-        """The same with the current key, then with each of the fallbacks."""
+        """Yield the HMAC-SHA256 under the current key, then under each fallback."""
         return (self._digest(key, purpose, data) for key in self._keys)
 
     def encrypt(self, purpose: str, salt: bytes, data: bytes) -> bytes:
-        """Nobody reads it who does not know one of the keys, and the salt."""
+        """Return the data encrypted under the current key and the salt. Decryption needs that key and the same salt."""
         return self._fernet(purpose, salt).encrypt(data)
 
     def decrypt(self, purpose: str, salt: bytes, data: bytes) -> bytes:

@@ -1,6 +1,7 @@
-"""Tokens for links in mails. They are signed, not stored: the database holds nothing that works.
+"""Tokens for links in mails. They are signed, not stored: the database holds no usable token.
 
-A link is for a purpose, a user and a state of their account. It ends when its time is up or that state has changed.
+A token is signed for a purpose, a user and a state of their account. It is invalid once it has expired or that state
+has changed.
 """
 
 import base64
@@ -17,21 +18,21 @@ LIFETIMES = {EMAIL_VERIFICATION: timedelta(days=1), PASSWORD_RESET: timedelta(mi
 
 
 class InvalidMailTokenError(ApiError):
-    """400 for a link that was never sent, was used, or came too late."""
+    """Error 400 for a token that was never sent, was already used or has expired."""
 
     def __init__(self) -> None:
         super().__init__(INVALID_MAIL_TOKEN)
 
 
 def sign_mail_token(purpose: str, user_id: int, state: str) -> str:
-    """A token of 64 characters that may stand in a URL. It lives from now on."""
+    """Return a URL-safe token of 64 characters. Its lifetime starts now."""
     expires_at = int((utcnow() + LIFETIMES[purpose]).timestamp())
     payload = user_id.to_bytes(8, 'big') + expires_at.to_bytes(8, 'big')
     return base64.urlsafe_b64encode(payload + keyring.derive(purpose, payload + state.encode())).decode()
 
 
 class MailToken:
-    """A token from a mail, as somebody sent it. Whether it is true shows when the state of the user is known."""
+    """A received token from a mail. Its signature can be verified only with the state of the user."""
 
     def __init__(self, purpose: str, token: str):
         raw = base64.urlsafe_b64decode(token)
@@ -40,7 +41,10 @@ class MailToken:
         self._expires_at = int.from_bytes(raw[8:16], 'big')
 
     def check(self, state: str | None) -> None:
-        """400 where the link is not for this state (None: that of nobody), or its time is up."""
+        """Raise InvalidMailTokenError (400) if the token was not signed for this state or has expired.
+
+        state: None if there is no such user.
+        """
         signatures = keyring.derive_all(self._purpose, self._payload + (state or '').encode())
         is_signed = any(hmac.compare_digest(self._signature, candidate) for candidate in signatures)
         if state is None or not is_signed or self._expires_at <= utcnow().timestamp():

@@ -1,16 +1,16 @@
-"""How passwords are judged, kept and checked."""
+"""Password policy, hashing and verification."""
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-# The parameters of argon2id that OWASP recommends, with one lane.
+# The argon2id parameters that OWASP recommends, with one lane.
 PASSES = 2
 MEMORY_KIB = 19 * 1024
 
 
 class PasswordService:
-    """Judge, hash and verify passwords."""
+    """The password policy, and hashing and verification with argon2id."""
 
     def __init__(self) -> None:
         self.min_length = 8
@@ -24,7 +24,7 @@ class PasswordService:
         self._placeholder_hash = self._hasher.hash('')
 
     def find_weakness(self, password: str) -> str | None:
-        """What is wrong with a new password, or None."""
+        """Return an error message for a new password, or None if it is acceptable."""
         if len(password) < self.min_length:
             return f'Shorter than minimum length {self.min_length}.'
         if password.lower() in self._common_passwords:
@@ -35,7 +35,7 @@ class PasswordService:
         return self._hasher.hash(password)
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password is the hashed one. For None it never is, and that takes as long to find out."""
+        """Return whether the password matches the hash. For None, return False after the same time."""
         try:
             self._hasher.verify(password_hash or self._placeholder_hash, password)
         except (Argon2Error, InvalidHashError):
@@ -43,7 +43,7 @@ class PasswordService:
         return password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether it was made with other parameters than those of today."""
+        """Return whether the hash was created with parameters other than the current ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
 

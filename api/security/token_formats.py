@@ -23,12 +23,12 @@ PERSONAL_TOKEN_PATTERN = re.compile(f'{PERSONAL_TOKEN_PREFIX}[0-9A-Za-z]{{{SECRE
 
 
 def parse_scopes(text: str | None) -> frozenset[str]:
-    """The scopes as a column has them; null is a token that may do everything."""
+    """Return the scopes of a database column. Null means all scopes."""
     return frozenset(SCOPES) if text is None else frozenset(text.split())
 
 
 def is_well_formed(token: str) -> bool:
-    """Whether it can be a token at all: a mistyped one is not worth a look into the database."""
+    """Return whether the text has the format of a token. A mistyped token needs no database query."""
     if PERSONAL_TOKEN_PATTERN.fullmatch(token):
         secret = token[:-CHECKSUM_LENGTH]
         return secret + checksum(secret) == token
@@ -36,7 +36,7 @@ def is_well_formed(token: str) -> bool:
 
 
 def generate_personal_token() -> str:
-    """A prefix that scanners know, 256 random bits and a checksum."""
+    """Return a new token: a prefix that secret scanners recognise, 256 random bits and a checksum."""
     secret = PERSONAL_TOKEN_PREFIX + to_base62(secrets.randbits(256), SECRET_LENGTH)
     return secret + checksum(secret)
 
@@ -46,7 +46,7 @@ def checksum(text: str) -> str:
 
 
 def to_base62(number: int, length: int) -> str:
-    """The number with base 62."""
+    """Return the number in base 62, padded with zeros to `length` digits."""
     digits = ''
     for _ in range(length):
         number, digit = divmod(number, len(BASE62_DIGITS))
@@ -55,7 +55,7 @@ def to_base62(number: int, length: int) -> str:
 
 
 def session_token_text(derived: bytes) -> str:
-    """32 hex digits of what was derived."""
+    """Return the first 16 bytes of the derived key as 32 hex digits."""
     return derived[:16].hex()
 
 

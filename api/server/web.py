@@ -1,7 +1,7 @@
-"""Starts the web server: `python -m api.server.web`.
+"""The web server: `python -m api.server.web`.
 
-The settings are checked first, so that mistakes end it at once, a line each; then this process becomes the server.
-docs/decisions/0002-web-server.md says why it is granian, and why with these options.
+The settings are checked first: if there are errors, the process prints one line for each and exits. Otherwise it
+becomes the server. docs/decisions/0002-web-server.md explains the choice of granian and of these options.
 """
 
 import os
@@ -10,12 +10,12 @@ import sys
 from api.server.wsgi import STOP_TIMEOUT
 from config import ConfigError, Settings, read_settings
 
-# Threads that wait for slow clients; the concurrency limiter lets `web_threads` of all threads run views.
+# Threads that wait for slow clients. The concurrency limiter lets only `web_threads` threads run views.
 EXTRA_THREADS = 64
 
 
 def granian_command(settings: Settings) -> list[str]:
-    """granian's command line."""
+    """Return the command line of granian."""
     options = {
         '--interface': 'wsgi',
         '--http': '1',
@@ -23,10 +23,10 @@ def granian_command(settings: Settings) -> list[str]:
         '--port': settings.port,
         '--workers': settings.web_workers,
         '--blocking-threads': settings.web_threads + EXTRA_THREADS,
-        # Longer than a worker takes to start, on a busy machine, too: at a reload the old one serves until then.
+        # Longer than a worker takes to start, even on a busy machine: during a reload the old one serves until then.
         '--respawn-interval': 12,
         '--workers-kill-timeout': STOP_TIMEOUT if settings.production else 3,
-        # It warns of so many threads; what is wrong it calls an error.
+        # granian warns about the number of threads. It logs real problems as errors.
         '--log-level': 'error',
     }
     arguments = [str(argument) for option in options.items() for argument in option]

@@ -1,6 +1,6 @@
-"""Does what requests leave behind in the outbox: `python -m api.server.worker`. Any number of them may run.
+"""The background worker: `python -m api.server.worker`. Any number of workers may run.
 
-Told to stop, it finishes what it is at. Killed, it loses nothing: see `api.actions.jobs`.
+On SIGTERM or SIGINT it finishes the current job. If it is killed, no job is lost: see `api.actions.jobs`.
 """
 
 import math
@@ -16,9 +16,9 @@ from api.jobs.handlers import log, purge, run_next_job
 from api.jobs.mailer import mailer
 from config import ConfigError
 
-POLL_INTERVAL = 1
-RETRY_INTERVAL = 5
-PURGE_INTERVAL = 600
+POLL_INTERVAL = 1  # seconds
+RETRY_INTERVAL = 5  # seconds
+PURGE_INTERVAL = 600  # seconds
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def run_due_jobs(stop: threading.Event, purge_due: bool) -> int:
-    """Works until nothing is due, and returns for how many seconds to wait then."""
+    """Run jobs until none is due. Return the seconds to wait before the next call."""
     try:
         if purge_due:
             purge()
@@ -49,7 +49,7 @@ def run_due_jobs(stop: threading.Event, purge_due: bool) -> int:
                 mailer.close()
                 return POLL_INTERVAL
     except SQLAlchemyError as error:
-        log.error('the database does not answer: %s', error)
+        log.error('the database does not respond: %s', error)
         return RETRY_INTERVAL
     return 0
 

@@ -1,4 +1,4 @@
-"""The application factory for web processes. It imports little, so that a signal can soon end a process that starts."""
+"""The application factory for web processes. It imports little, so that a signal can stop a starting process soon."""
 
 import os
 import signal
@@ -14,9 +14,10 @@ STOP_TIMEOUT = 30
 
 
 def load_app() -> Any:
-    """Return the application, for granian's processes.
+    """Return the application, for the web processes of granian.
 
-    They inherit its handlers, which do nothing in them: told to stop while they start, they would have to be killed.
+    They inherit the signal handlers of granian, which do nothing in them. Without the default handler, a process that
+    is stopped while it starts would have to be killed.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if parent := parent_process():
@@ -27,9 +28,10 @@ def load_app() -> Any:
 def stop_without_parent(parent: int | None) -> None:
     """Wait until the process with the id `parent` has ended, then stop this one; SIGALRM ends it if it does not stop.
 
-    A granian process that is killed cannot stop its web processes. They would serve on, and share the port with the
-    next server. A child of a process that ended gets another parent, on Linux and macOS alike, also if it was started
-    again. A pipe would be held open by sibling processes, which are forked; prctl(PR_SET_PDEATHSIG) is Linux's alone.
+    A granian process that is killed cannot stop its web processes. They would continue to serve and share the port with
+    the next server. If a process ends, its children get another parent, on Linux and macOS. This also works for web
+    processes that granian has restarted. A pipe would be kept open by forked sibling processes, and
+    prctl(PR_SET_PDEATHSIG) exists only on Linux.
     """
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_INTERVAL)

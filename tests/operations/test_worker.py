@@ -279,8 +279,8 @@ def detour(database_url: str, folder: Path) -> Iterator[Detour]:
 @pytest.mark.process
 def test_worker_waits_for_the_database(app: Flask, settings: Settings, mail_server: MailServer, tmp_path: Path) -> None:
     def wait_for_errors() -> None:
-        before = worker.log().count('the database does not answer')
-        wait_until(lambda: worker.log().count('the database does not answer') > before + 1)
+        before = worker.log().count('the database does not respond')
+        wait_until(lambda: worker.log().count('the database does not respond') > before + 1)
 
     people = enqueue_mails(app, 1)
     with (
@@ -333,7 +333,7 @@ def test_worker_verifies_the_certificate(app: Flask, settings: Settings, tmp_pat
         wait_until(lambda: rows(app)[0].error)
         (row,) = rows(app)
         assert row.error == 'SSLCertVerificationError'
-        assert worker.log().rstrip().endswith(f'message {row.id} (verify_email) failed: SSLCertVerificationError')
+        assert worker.log().rstrip().endswith(f'job {row.id} (verify_email) failed: SSLCertVerificationError')
         assert mail_server.mails == []
         assert not re.search(b'auth|mail|example', mail_server.heard, re.IGNORECASE)
         trusted.write_bytes(certificates.authority.read_bytes())

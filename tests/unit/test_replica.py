@@ -14,4 +14,4 @@ def test_replica_failure_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None
     failing = Replica(nowhere, nowhere)
     for _ in range(2):
         failing.mark_down(OSError('gone'))
-    assert logged == ['the replica is left alone: gone']
+    assert logged == ['replica unavailable, reading from the primary: gone']
