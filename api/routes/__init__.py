@@ -1,1 +1,1 @@
-"""URLs, credentials and shapes: a view is its decorators and a line or three."""
+"""The views: decorators declare URL, credentials and schemas; the body calls a query or an action."""

@@ -1,4 +1,4 @@
-"""Your account: its password, its e-mail address, and a copy of what it has."""
+"""Your account: password, e-mail address and data export."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ account = Blueprint('account', __name__, url_prefix='/api')
 def update_password(fields: dict[str, Any]) -> tuple[str, int]:
     """Change your password
 
-    Every other token of yours ends; the one that you call with goes on.
+    Revokes all your other tokens. The token of this request remains valid.
     """
     check_current_password('old_password', fields['old_password'])
     caller = current_user()
@@ -63,12 +63,13 @@ def update_password(fields: dict[str, Any]) -> tuple[str, int]:
 @rate_limited(RESET_EMAIL_LIMIT)
 @response(AcceptedSchema, 202)
 def create_password_reset(fields: dict[str, Any]) -> dict[str, str]:
-    """Ask for a link to reset your password
+    """Request a password reset
 
-    The answer is the same whether or not there is an account with this address. The link works for ten minutes, once.
+    Sends a link by e-mail that works once, within ten minutes. The response is the same whether or not an account with
+    this address exists.
     """
     request_password_reset(email=fields['email'])
-    return {'message': 'if there is an account with this address, a link is on its way there'}
+    return {'message': 'if an account with this address exists, a link is on its way'}
 
 
 @account.put('/password-resets')
@@ -77,7 +78,7 @@ def create_password_reset(fields: dict[str, Any]) -> dict[str, str]:
 def confirm_password_reset(fields: dict[str, Any]) -> tuple[str, int]:
     """Reset your password
 
-    With the token from the link. Every token of yours ends, and the address counts as verified.
+    Takes the token from the link. Revokes all your tokens and marks the e-mail address as verified.
     """
     with read_only():
         user = find_user_for_reset(fields['token'])
@@ -90,21 +91,21 @@ def confirm_password_reset(fields: dict[str, Any]) -> tuple[str, int]:
 @rate_limited(VERIFICATION_LIMIT)
 @response(AcceptedSchema, 202)
 def create_email_verification() -> dict[str, str]:
-    """Ask for another link to verify your address
+    """Request another e-mail verification link
 
-    One was sent when you registered, and when you changed the address. It works for a day.
+    A link is also sent when you register and when you change the address. It works for one day.
     """
     request_verification(actor=current_user().id)
-    return {'message': 'unless your address is verified already, a link is on its way there'}
+    return {'message': 'unless your address is already verified, a link is on its way'}
 
 
 @account.put('/email-verifications')
 @body(EmailVerificationSchema)
 @raises(INVALID_MAIL_TOKEN)
 def confirm_email_verification(fields: dict[str, Any]) -> tuple[str, int]:
-    """Verify an address
+    """Verify an e-mail address
 
-    With the token from the link.
+    Takes the token from the link.
     """
     verify_email(token=fields['token'])
     return NO_CONTENT
@@ -115,9 +116,10 @@ def confirm_email_verification(fields: dict[str, Any]) -> tuple[str, int]:
 @rate_limited(EXPORT_LIMIT)
 @jsonl_export
 def export() -> list[ExportPart]:
-    """Get a copy of everything that is yours
+    """Export your account data
 
-    A JSON object a line, as it is found: what comes or goes meanwhile may be in it or not.
+    Returns one JSON object per line. The export is not a snapshot: rows that are added or removed while it runs may or
+    may not be included.
     """
     id = current_user().id
     return [

@@ -1,4 +1,4 @@
-"""The contract itself: the document, and how it changed."""
+"""The OpenAPI document and its changes."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ def document() -> Response:
 @changelog.get('/api/changelog')
 @response(ChangelogSchema)
 def index() -> dict[str, Any]:
-    """List the changes of this API
+    """List the changes of the API
 
-    What each release changed, found by comparing its OpenAPI document with the one before. Every answer of the API has
-    the digest of the document in `API-Contract`: where it is another than before, look here.
+    Lists the changes of each release, found by comparing its OpenAPI document with the previous one. Every response of
+    the API has the digest of the document in `API-Contract`. If the digest differs from the last one, see this list.
     """
     return {'items': current_openapi_document().releases}

@@ -1,4 +1,4 @@
-"""The documentation page: Swagger UI, with its files from this host."""
+"""The documentation page: Swagger UI, with all files served from this host."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""For load balancers and monitoring."""
+"""Health checks for load balancers and monitoring."""
 
 from flask import Blueprint
 
@@ -12,9 +12,9 @@ health = Blueprint('health', __name__)
 @health.get('/livez')
 @response(HealthSchema)
 def alive() -> dict[str, str]:
-    """Tell whether the process runs
+    """Check whether the process is running
 
-    It asks nobody else. Where it fails, restart the process.
+    Uses no other service. If it fails, restart the process.
     """
     return {'status': 'ok'}
 
@@ -22,9 +22,9 @@ def alive() -> dict[str, str]:
 @health.get('/readyz')
 @response(HealthSchema)
 def ready() -> dict[str, str]:
-    """Tell whether requests can be served
+    """Check whether the server can process requests
 
-    It asks the database. Where it fails, send requests elsewhere for a while.
+    Queries the database. If it fails, send requests to another instance until it succeeds.
     """
     ping().scalar()
     return {'status': 'ok'}

@@ -1,4 +1,4 @@
-"""The pages that links in mails lead to. They change nothing before somebody presses the button."""
+"""The pages that links in e-mails lead to. Opening one changes nothing: the request is sent by its button."""
 
 from flask import Blueprint, render_template
 

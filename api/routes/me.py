@@ -1,4 +1,4 @@
-"""You: your entry, your feed, and whom you follow."""
+"""The current user: own entry, feed and follows."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ me = Blueprint('me', __name__, url_prefix='/api')
 @authenticate(token_auth, role='users:read')
 @response(OwnUserSchema)
 def show() -> BoundSelect:
-    """Show yourself
+    """Get the current user
 
     The same as `GET /api/users/<id>` with your own id.
     """
@@ -39,7 +39,7 @@ def show() -> BoundSelect:
 def feed() -> PagedSelect:
     """List your feed
 
-    Your posts and those of whom you follow, the newest first.
+    Your posts and the posts of users you follow, newest first.
     """
     return feed_for(current_user().id)
 
@@ -49,20 +49,20 @@ def feed() -> PagedSelect:
 @arguments(RelationshipsRequestSchema)
 @response(RelationshipsSchema)
 def relationships(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Tell how you and others stand to each other
+    """Get relationships with users
 
-    Up to a hundred at once.
+    Takes up to 100 ids.
     """
     return {'items': list_relationships(arguments['ids'], current_user().id).all()}
 
 
 @me.get('/me/following/<int:id>')
 @authenticate(token_auth, role='users:read')
-@other_responses({404: 'You do not follow them, or there is no such user.'})
+@other_responses({404: 'You do not follow the user, or the user does not exist.'})
 def show_following(id: int) -> tuple[str, int]:
-    """Tell whether you follow a user
+    """Check whether you follow a user
 
-    By the status alone.
+    204 if you follow the user, 404 if not.
     """
     return no_content_or_404(get_follow(id, current_user().id))
 
@@ -73,7 +73,7 @@ def show_following(id: int) -> tuple[str, int]:
 def follow(id: int) -> tuple[str, int]:
     """Follow a user
 
-    Again and again is as good as once.
+    Idempotent.
     """
     follow_user(actor=current_user().id, id=id)
     return NO_CONTENT
@@ -83,9 +83,9 @@ def follow(id: int) -> tuple[str, int]:
 @authenticate(token_auth, role='follows:write')
 @raises(CANNOT_FOLLOW_SELF)
 def unfollow(id: int) -> tuple[str, int]:
-    """Follow a user no more
+    """Unfollow a user
 
-    Where you did not, nothing changes.
+    Idempotent.
     """
     unfollow_user(actor=current_user().id, id=id)
     return NO_CONTENT

@@ -1,4 +1,4 @@
-"""Personal access tokens: for programs of yours, with a name, an end, and scopes that say what they may do."""
+"""Personal access tokens: tokens for programs, each with a name, an expiry time and scopes."""
 
 from typing import Any
 
@@ -32,9 +32,10 @@ personal_access_tokens = Blueprint('personal_access_tokens', __name__, url_prefi
 @response(CreatedTokenSchema, 201)
 @raises(TOO_MANY_TOKENS)
 def create(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make a personal access token
+    """Create a personal access token
 
-    The answer shows its secret, once. It gets no scope that the token that you call with has not.
+    The response contains the token's secret, which is not shown again. The new token cannot have scopes that the token
+    of this request lacks.
     """
     return create_personal_token(actor=current_user().id, creator_token_id=current_user().token_id, **fields)
 
@@ -45,7 +46,7 @@ def create(fields: dict[str, Any]) -> dict[str, Any]:
 def index() -> PagedSelect:
     """List your personal access tokens
 
-    The newest first; those that have expired, too. Their secrets are not known any more.
+    Newest first, including expired tokens. The secrets are not returned.
     """
     return list_personal_tokens(current_user().id)
 
@@ -54,9 +55,9 @@ def index() -> PagedSelect:
 @authenticate(token_auth, role='tokens:manage')
 @response(PersonalTokenSchema)
 def show(id: int) -> BoundSelect:
-    """Show a personal access token
+    """Get a personal access token
 
-    Its secret is not known any more.
+    The secret is not returned.
     """
     return get_personal_token(id, current_user().id)
 
@@ -68,9 +69,9 @@ def show(id: int) -> BoundSelect:
 @raises(SCOPE_ESCALATION)
 @conditional
 def patch(changes: dict[str, Any], id: int) -> BoundSelect:
-    """Rename or narrow a personal access token
+    """Update a personal access token
 
-    Scopes can be taken from it. None can be added, not even one that it had.
+    Renames the token or removes scopes. Scopes cannot be added, including scopes that were removed.
     """
     update_personal_token(actor=current_user().id, id=id, **changes)
     return get_personal_token(id, current_user().id)
@@ -82,7 +83,7 @@ def patch(changes: dict[str, Any], id: int) -> BoundSelect:
 def delete(id: int) -> tuple[str, int]:
     """Revoke a personal access token
 
-    It ends at once.
+    Takes effect immediately.
     """
     revoke_personal_tokens(actor=current_user().id, id=id)
     return NO_CONTENT
@@ -93,7 +94,7 @@ def delete(id: int) -> tuple[str, int]:
 def delete_all() -> tuple[str, int]:
     """Revoke all your personal access tokens
 
-    They end at once. Those that your password gave go on until they expire.
+    Takes effect immediately. Tokens from `POST /api/tokens` remain valid until they expire.
     """
     revoke_personal_tokens(actor=current_user().id)
     return NO_CONTENT

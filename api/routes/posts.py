@@ -1,4 +1,4 @@
-"""Posts: written, answered, liked, changed and read."""
+"""Posts, replies, likes and edit history."""
 
 from typing import Any
 
@@ -36,9 +36,9 @@ posts = Blueprint('posts', __name__, url_prefix='/api/posts')
 @response(PostSchema, 201)
 @raises(REPLY_TARGET_NOT_FOUND)
 def create(fields: dict[str, Any]) -> dict[str, Any]:
-    """Write a post
+    """Create a post
 
-    Up to 280 characters, counted as code points. With `reply_to_id` it answers another post.
+    Up to 280 characters, counted as code points. With `reply_to_id`, the post is a reply to another post.
     """
     return create_post(actor=current_user().id, **fields)
 
@@ -47,9 +47,9 @@ def create(fields: dict[str, Any]) -> dict[str, Any]:
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def index() -> PagedSelect:
-    """List everyone's posts
+    """List all posts
 
-    The newest first.
+    Newest first.
     """
     return list_posts(current_user().id)
 
@@ -58,9 +58,9 @@ def index() -> PagedSelect:
 @authenticate(token_auth, role='posts:read')
 @response(PostSchema)
 def show(id: int) -> BoundSelect:
-    """Show a post
+    """Get a post
 
-    A post that was deleted is gone.
+    404 if the post was deleted.
     """
     return get_post(id, current_user().id)
 
@@ -72,9 +72,9 @@ def show(id: int) -> BoundSelect:
 @response(PostSchema)
 @conditional
 def update(changes: dict[str, Any], id: int) -> BoundSelect:
-    """Change your post
+    """Update your post
 
-    What it said before is kept, and everyone may read it.
+    The previous text stays in the post's history, which all users can read.
     """
     update_post(id=id, **changes)
     return get_post(id, current_user().id)
@@ -87,9 +87,9 @@ def update(changes: dict[str, Any], id: int) -> BoundSelect:
 @response(PostSchema)
 @conditional
 def patch(changes: dict[str, Any], id: int) -> BoundSelect:
-    """Change your post by a merge patch
+    """Update your post with a merge patch
 
-    The same as `PUT`, under its standard name (RFC 7396).
+    The same as `PUT`, with the standard method and media type for partial updates (RFC 7396).
     """
     update_post(id=id, **changes)
     return get_post(id, current_user().id)
@@ -102,7 +102,7 @@ def patch(changes: dict[str, Any], id: int) -> BoundSelect:
 def delete(id: int) -> tuple[str, int]:
     """Delete your post
 
-    Its replies stay; they answer nothing any more.
+    Replies to the post remain; their link `in_reply_to` becomes null.
     """
     delete_post(id=id)
     return NO_CONTENT
@@ -112,9 +112,9 @@ def delete(id: int) -> tuple[str, int]:
 @authenticate(token_auth, role='posts:read')
 @timeline(PostVersionTimelineSchema)
 def history(id: int) -> PagedSelect:
-    """List what a post said before
+    """List previous versions of a post
 
-    The latest first. What it says now is in the post itself.
+    Newest first. The current text is in the post itself.
     """
     return list_post_versions(id)
 
@@ -125,7 +125,7 @@ def history(id: int) -> PagedSelect:
 def replies(id: int) -> PagedSelect:
     """List the replies to a post
 
-    The oldest first.
+    Oldest first.
     """
     return list_replies(id, current_user().id)
 
@@ -134,7 +134,7 @@ def replies(id: int) -> PagedSelect:
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
 def thread(id: int) -> PagedSelect:
-    """List what a post answers
+    """Get the thread that leads to a post
 
     From the first post of the conversation to the post itself, which is the last.
     """
@@ -145,20 +145,20 @@ def thread(id: int) -> PagedSelect:
 @authenticate(token_auth, role='posts:read')
 @paginated(UserCollectionSchema)
 def likes(id: int) -> PagedSelect:
-    """List who likes a post
+    """List users who like a post
 
-    The latest like first.
+    Newest like first.
     """
     return list_likers(id)
 
 
 @posts.get('/<int:id>/like')
 @authenticate(token_auth, role='posts:read')
-@other_responses({404: 'You do not like it, or there is no such post.'})
+@other_responses({404: 'You do not like the post, or the post does not exist.'})
 def show_like(id: int) -> tuple[str, int]:
-    """Tell whether you like a post
+    """Check whether you like a post
 
-    By the status alone.
+    204 if you like the post, 404 if not.
     """
     return no_content_or_404(get_like(id, current_user().id))
 
@@ -168,7 +168,7 @@ def show_like(id: int) -> tuple[str, int]:
 def like(id: int) -> tuple[str, int]:
     """Like a post
 
-    Again and again is as good as once.
+    Idempotent.
     """
     like_post(actor=current_user().id, id=id)
     return NO_CONTENT
@@ -177,9 +177,9 @@ def like(id: int) -> tuple[str, int]:
 @posts.delete('/<int:id>/like')
 @authenticate(token_auth, role='likes:write')
 def unlike(id: int) -> tuple[str, int]:
-    """Like a post no more
+    """Unlike a post
 
-    Where you did not, nothing changes.
+    Idempotent.
     """
     unlike_post(actor=current_user().id, id=id)
     return NO_CONTENT

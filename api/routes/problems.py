@@ -1,4 +1,4 @@
-"""What each kind of failure means: a page for people, JSON for programs."""
+"""The problem types: HTML pages for browsers, JSON for programs."""
 
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue

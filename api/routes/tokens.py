@@ -1,4 +1,4 @@
-"""Access tokens: how one gets in, and out again."""
+"""Access tokens: log in and log out."""
 
 from apifairy import authenticate
 from flask import Blueprint
@@ -20,9 +20,10 @@ tokens = Blueprint('tokens', __name__, url_prefix='/api/tokens')
 @authenticate(basic_auth)
 @response(TokenSchema)
 def create() -> IssuedToken:
-    """Get a token
+    """Get an access token
 
-    It lives for an hour. Asking again gives the same token while it has more than a minute left, else a new one.
+    The token is valid for one hour. A repeated request returns the same token while it has more than one minute left,
+    otherwise a new one.
     """
     return issue_token(actor=current_user().id, credentials_version=current_user().credentials_version)
 
@@ -31,9 +32,9 @@ def create() -> IssuedToken:
 @authenticate(token_auth, role=scopes.ANY_SCOPE)
 @response(CurrentTokenSchema)
 def show() -> BoundSelect:
-    """Show the token that you call with
+    """Get the current token
 
-    Its scopes tell what it may do.
+    Its scopes state which operations it allows.
     """
     return get_token(current_user().token_id)
 
@@ -41,9 +42,9 @@ def show() -> BoundSelect:
 @tokens.delete('')
 @authenticate(token_auth, role=scopes.ANY_SCOPE)
 def delete() -> tuple[str, int]:
-    """Revoke the token
+    """Revoke the current token
 
-    It ends at once: the next request with it is refused.
+    Takes effect immediately: the next request with this token returns 401.
     """
     revoke_token(token_id=current_user().token_id)
     return NO_CONTENT

@@ -1,4 +1,4 @@
-"""Accounts, and what others may see of them."""
+"""User accounts and public profiles."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ users = Blueprint('users', __name__, url_prefix='/api/users')
 def create(fields: dict[str, Any]) -> BoundSelect:
     """Register a user
 
-    Members that a registration does not have are ignored. The answer does not repeat the e-mail address; a link that
-    verifies it goes there.
+    Unknown fields are ignored. The response does not contain the e-mail address. A verification link is sent to the
+    address.
     """
     return get_user(register_user(**fields))
 
@@ -62,7 +62,7 @@ def create(fields: dict[str, Any]) -> BoundSelect:
 def index(username: str | None = None) -> PagedSelect:
     """List users
 
-    By id: those who registered first come first. With `username` the one of that name, or nobody.
+    Ordered by id, oldest accounts first. With `username`, only the user of that name, if any.
     """
     return list_users() if username is None else list_users_by_username(normalize_username(username))
 
@@ -70,11 +70,11 @@ def index(username: str | None = None) -> PagedSelect:
 @users.get('/<int:id>')
 @authenticate(token_auth, role='users:read')
 @response(ProfileSchema, prefetch=get_user)
-@other_responses({404: 'No such user.'})
+@other_responses({404: 'The user does not exist.'})
 def show(id: int) -> BoundSelect:
-    """Show a user
+    """Get a user
 
-    Your own entry has your e-mail address, too.
+    Your own entry also contains `email` and `email_verified`.
     """
     return get_own_user(id) if id == current_user().id else get_user(id)
 
@@ -88,11 +88,10 @@ def show(id: int) -> BoundSelect:
 @raises(USERNAME_TAKEN, EMAIL_TAKEN)
 @conditional
 def update(changes: dict[str, Any], id: int) -> BoundSelect:
-    """Change your account
+    """Update your account
 
-    Members that are left out stay as they are. Those that cannot be changed are ignored: you may send back what you
-    read. Another e-mail address needs the scope `account:manage`, too. Both are told, and the new one is to be
-    verified.
+    Absent fields stay unchanged. Read-only fields are ignored, so you can send back a user that you read. Changing the
+    e-mail address also needs the scope `account:manage`. Both addresses are notified, and the new one must be verified.
     """
     update_own_account(id, changes)
     return get_user(id)
@@ -107,9 +106,9 @@ def update(changes: dict[str, Any], id: int) -> BoundSelect:
 @raises(USERNAME_TAKEN, EMAIL_TAKEN)
 @conditional
 def patch(changes: dict[str, Any], id: int) -> BoundSelect:
-    """Change your account by a merge patch
+    """Update your account with a merge patch
 
-    The same as `PUT`, under its standard name (RFC 7396).
+    The same as `PUT`, with the standard method and media type for partial updates (RFC 7396).
     """
     update_own_account(id, changes)
     return get_user(id)
@@ -125,8 +124,8 @@ def patch(changes: dict[str, Any], id: int) -> BoundSelect:
 def delete(fields: dict[str, Any], id: int) -> tuple[str, int]:
     """Delete your account
 
-    With everything of yours, at once; where there are thousands of posts, likes or followers, the last of them go
-    within minutes. Replies of others stay and answer nothing any more.
+    Closes the account immediately and deletes all its data. If there are thousands of posts, likes or followers, the
+    deletion takes up to a few minutes. Replies by other users remain; their link `in_reply_to` becomes null.
     """
     check_current_password('password', fields['password'])
     delete_account(actor=id, credentials_version=current_user().credentials_version)
@@ -136,11 +135,11 @@ def delete(fields: dict[str, Any], id: int) -> tuple[str, int]:
 @users.get('/<int:id>/followers')
 @authenticate(token_auth, role='users:read')
 @paginated(UserCollectionSchema)
-@other_responses({404: 'No such user.'})
+@other_responses({404: 'The user does not exist.'})
 def followers(id: int) -> PagedSelect:
-    """List a user's followers
+    """List followers of a user
 
-    The newest come first.
+    Newest follow first.
     """
     return list_followers(id)
 
@@ -148,11 +147,11 @@ def followers(id: int) -> PagedSelect:
 @users.get('/<int:id>/following')
 @authenticate(token_auth, role='users:read')
 @paginated(UserCollectionSchema)
-@other_responses({404: 'No such user.'})
+@other_responses({404: 'The user does not exist.'})
 def following(id: int) -> PagedSelect:
-    """List whom a user follows
+    """List users whom a user follows
 
-    The newest come first.
+    Newest follow first.
     """
     return list_following(id)
 
@@ -160,11 +159,11 @@ def following(id: int) -> PagedSelect:
 @users.get('/<int:id>/posts')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-@other_responses({404: 'No such user.'})
+@other_responses({404: 'The user does not exist.'})
 def posts(id: int) -> PagedSelect:
-    """List a user's posts
+    """List posts of a user
 
-    The newest first.
+    Newest first.
     """
     return list_user_posts(id, current_user().id)
 
@@ -172,11 +171,11 @@ def posts(id: int) -> PagedSelect:
 @users.get('/<int:id>/likes')
 @authenticate(token_auth, role='posts:read')
 @timeline(PostTimelineSchema)
-@other_responses({404: 'No such user.'})
+@other_responses({404: 'The user does not exist.'})
 def likes(id: int) -> PagedSelect:
-    """List what a user likes
+    """List posts that a user likes
 
-    The latest like first.
+    Newest like first.
     """
     return list_liked_posts(id, current_user().id)
 

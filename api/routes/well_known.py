@@ -1,4 +1,4 @@
-"""Where programs look for what there is: the catalogue of APIs (RFC 9727), whom to tell of a hole (RFC 9116)."""
+"""Well-known URLs: the API catalog (RFC 9727) and the contact for vulnerability reports (RFC 9116)."""
 
 from datetime import timedelta
 

@@ -1,1 +1,1 @@
-"""Every shape that goes in or out: read from top to bottom, this package is the API."""
+"""The schemas of all requests and responses."""

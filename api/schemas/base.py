@@ -1,4 +1,4 @@
-"""What every schema has in common."""
+"""The base classes of all schemas, and JSON encoding."""
 
 import re
 from functools import cached_property
@@ -17,10 +17,10 @@ from api.serialization.compiler import CompiledDump
 from api.serialization.computed import ComputedField
 
 MAX_ID = 2**63 - 1
-# The server reads no URL beyond 64 KiB, of which each byte may become three characters when it is repeated.
+# The server accepts URLs of up to 64 KiB. Links repeat the URL, and percent-encoding may triple each byte.
 MAX_URL_LENGTH = 3 * 2**16 + 2**10
 
-# What is true of all values of these kinds that go out: integers of the database, and moments to the second.
+# Bounds of all response fields of these types: integers come from the database, times have a precision of seconds.
 FIELD_BOUNDS: dict[type[fields.Field[Any]], dict[str, Any]] = {
     fields.Integer: {'format': 'int64', 'maximum': MAX_ID},
     fields.DateTime: {'maxLength': len('2021-06-20T15:04:27+00:00')},
@@ -28,12 +28,13 @@ FIELD_BOUNDS: dict[type[fields.Field[Any]], dict[str, Any]] = {
 
 
 class Text(fields.String):
-    """A string without NUL, which PostgreSQL cannot keep, or one that matches a pattern from end to end.
+    """A string without NUL, which PostgreSQL cannot store, that optionally matches a pattern as a whole.
 
-    pattern: a regular expression in the syntax that Python and ECMAScript share; it is documented, too.
+    pattern: a regular expression in the syntax common to Python and ECMAScript, also used in the OpenAPI document.
+    Give `error_messages={'pattern': ...}` with it, to say in words what is expected.
     """
 
-    default_error_messages = {'nul': 'NUL characters are not allowed.', 'pattern': 'Does not match {pattern}'}
+    default_error_messages = {'nul': 'NUL characters are not allowed.', 'pattern': 'Must have the documented format.'}
 
     def __init__(self, *, pattern: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -44,20 +45,20 @@ class Text(fields.String):
         if '\0' in text:
             raise self.make_error('nul')
         if self.pattern and not re.fullmatch(self.pattern, text):
-            raise self.make_error('pattern', pattern=self.pattern)
+            raise self.make_error('pattern')
         return text
 
 
 class Converter(ModelConverter):
-    """Which field `auto_field` makes of which column."""
+    """The mapping from column types to the field types that `auto_field` creates."""
 
     SQLA_TYPE_MAPPING = {**ModelConverter.SQLA_TYPE_MAPPING, String: Text, UTCDateTime: fields.DateTime}
 
 
 class Schema(SQLAlchemySchema):
-    """The base of all schemas: members that are not declared are ignored on the way in.
+    """The base of all schemas.
 
-    On the way out, `compiled` dumps.
+    Loading ignores fields that are not declared. For dumping, `compiled` replaces `dump`.
     """
 
     class Meta:
@@ -70,7 +71,7 @@ class Schema(SQLAlchemySchema):
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The members that a record needs to be dumped whole."""
+        """Return the columns that a row needs so that all fields can be dumped."""
         names: dict[str, None] = {}
         for name, field in self.dump_fields.items():
             names.update(
@@ -79,13 +80,13 @@ class Schema(SQLAlchemySchema):
         return tuple(names)
 
     def load(self, *args: Any, **kwargs: Any) -> Any:
-        # marshmallow's own: marshmallow-sqlalchemy's reads a package's metadata from disk at each load, for instances
-        # that we do not make.
+        # Not the method of marshmallow-sqlalchemy: it reads a package's metadata from disk at each load, to create
+        # model instances, which are not used here.
         return marshmallow.Schema.load(self, *args, **kwargs)
 
 
 class RequestSchema(Schema):
-    """The base of the schemas for what clients send."""
+    """The base of all request schemas."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         if isinstance(field_obj, Text):
@@ -94,14 +95,18 @@ class RequestSchema(Schema):
 
 
 class ResponseSchema(Schema):
-    """The base of the schemas for answers: each declared member is always there, unless it says `optional`.
+    """The base of all response schemas. Field metadata:
 
-    One that says `volatile` changes with what others do, or with reading.
+    optional: the field may be absent; all others are always present. volatile: the value also changes by actions of
+    other users, or by reading.
     """
 
     @cached_property
     def version_fields(self) -> tuple[str, ...]:
-        """The members, by their names in answers, whose change is a change of the thing; none if all are such."""
+        """Return the names, as in responses, of the fields that define the resource version.
+
+        Empty if no field is volatile.
+        """
         stable = {name: field for name, field in self.dump_fields.items() if not field.metadata.get('volatile')}
         if len(stable) == len(self.dump_fields):
             return ()
@@ -116,7 +121,7 @@ class ResponseSchema(Schema):
 
 
 def encode_json(rendered: Any) -> bytes:
-    """JSON in the one form that all answers have."""
+    """Return JSON in the form that all responses have."""
     return orjson.dumps(rendered)
 
 

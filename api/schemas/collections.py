@@ -1,4 +1,4 @@
-"""Pages of collections, and how to ask for one."""
+"""Pages of collections and timelines, and their query parameters."""
 
 import re
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ MAX_PAGE = 2**31 - 1
 
 
 class ClampedInteger(fields.Integer):
-    """A number from a query that is never refused: what is none gives the default, what is out of range the nearest."""
+    """An integer query parameter without errors: an invalid value gives the default, others are clamped."""
 
     def __init__(self, *, default: int, minimum: int, maximum: int, metadata: Mapping[str, Any]):
-        # A number it should be, and nothing is refused: the document has to say both.
+        # Clients should send integers, but strings are accepted as well: the OpenAPI document states both.
         super().__init__(load_default=default, metadata={'type': ['integer', 'string'], **metadata})
         self.default, self.minimum, self.maximum = default, minimum, maximum
 
@@ -24,7 +24,7 @@ class ClampedInteger(fields.Integer):
         match = re.fullmatch(r'\s*([+-]?)([0-9]+)\s*', str(value), re.ASCII)
         if not match:
             return self.default
-        # Twenty digits are enough to be out of every range; int() refuses thousands.
+        # Twenty digits are out of every range; int() raises ValueError for thousands of digits.
         return max(self.minimum, min(self.maximum, int(match[1] + (match[2].lstrip('0')[:20] or '0'))))
 
 
@@ -32,38 +32,38 @@ PER_PAGE = ClampedInteger(
     default=10,
     minimum=1,
     maximum=MAX_PER_PAGE,
-    metadata={'description': f'Items a page, from 1 to {MAX_PER_PAGE}. What is out of range gives the nearest.'},
+    metadata={'description': f'Items per page, from 1 to {MAX_PER_PAGE}. Default 10. Values out of range are clamped.'},
 )
 
 
 class TimelineRequestSchema(RequestSchema):
-    """Which part of a timeline."""
+    """The query parameters of a timeline."""
 
     per_page = PER_PAGE
     after = fields.String(
-        metadata={'description': 'The position to go on behind, as a link gives it; empty: from the first item.'}
+        metadata={'description': 'Return the items after this cursor, taken from a link. Empty: from the first item.'}
     )
     before = fields.String(
-        metadata={'description': 'The position to go back from, as a link gives it; empty: from the last item.'}
+        metadata={'description': 'Return the items before this cursor, taken from a link. Empty: from the last item.'}
     )
 
 
 class PageRequestSchema(TimelineRequestSchema):
-    """Which page of a collection."""
+    """The query parameters of a collection."""
 
     page = ClampedInteger(
         default=1,
         minimum=1,
         maximum=MAX_PAGE,
         metadata={
-            'description': 'The page, from 1. What is not a number gives the default, what is out of range the '
-            'nearest. With `after` or `before` it only counts.'
+            'description': 'Page number. Default 1. Values out of range are clamped. With `after` or `before`, the '
+            'cursor selects the items and `page` only sets the page numbers in the response.'
         },
     )
 
 
 class PageMetaSchema(ResponseSchema):
-    """Where in a collection a page is, by the numbers that were used."""
+    """Page number and totals, after clamping."""
 
     page = fields.Integer(metadata={'minimum': 1, 'examples': [1]})
     per_page = fields.Integer(metadata={'format': 'int32', 'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
@@ -72,7 +72,7 @@ class PageMetaSchema(ResponseSchema):
 
 
 class PageLinksSchema(ResponseSchema):
-    """This page and its neighbours."""
+    """Links to this page, the next and the previous one."""
 
     self = fields.String(
         metadata={'format': 'uri-reference', 'maxLength': MAX_URL_LENGTH, 'examples': ['/api/users?page=1&per_page=10']}
@@ -98,7 +98,7 @@ class PageLinksSchema(ResponseSchema):
 
 
 class PagedSchema(ResponseSchema):
-    """The base of all pages, which say what their items are."""
+    """The base of all pages. Subclasses declare the schema of `items`."""
 
     items = fields.Nested(ResponseSchema, many=True)
 
@@ -109,20 +109,20 @@ class PagedSchema(ResponseSchema):
 
 
 class CollectionSchema(PagedSchema):
-    """The base of the pages of collections."""
+    """The base of all pages of collections."""
 
     meta = fields.Nested(PageMetaSchema, data_key='_meta')
     links = fields.Nested(PageLinksSchema, data_key='_links')
 
 
 class TimelineMetaSchema(ResponseSchema):
-    """How many items a page has at most."""
+    """The maximum number of items in a page."""
 
     per_page = fields.Integer(metadata={'format': 'int32', 'minimum': 1, 'maximum': MAX_PER_PAGE, 'examples': [10]})
 
 
 class TimelineLinksSchema(ResponseSchema):
-    """This page and its neighbours. The one to what is newer is always there, so that it can be polled."""
+    """Links to this page, the next and the previous one. The link to newer items is never null, so you can poll it."""
 
     self = fields.String(
         metadata={'format': 'uri-reference', 'maxLength': MAX_URL_LENGTH, 'examples': ['/api/posts?per_page=10']}
@@ -130,7 +130,7 @@ class TimelineLinksSchema(ResponseSchema):
     next = fields.String(
         allow_none=True,
         metadata={
-            'description': 'What follows in the order of the timeline.',
+            'description': 'The items that follow in the order of the timeline.',
             'format': 'uri-reference',
             'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/posts?per_page=10&after=AAAAAAAAAHsQp0NWhOm_Xw'],
@@ -139,7 +139,7 @@ class TimelineLinksSchema(ResponseSchema):
     prev = fields.String(
         allow_none=True,
         metadata={
-            'description': 'What comes before in the order of the timeline.',
+            'description': 'The items that precede in the order of the timeline.',
             'format': 'uri-reference',
             'maxLength': MAX_URL_LENGTH,
             'examples': ['/api/posts?per_page=10&before=AAAAAAAAAITQQ2Ihm0rRzg'],
@@ -148,7 +148,7 @@ class TimelineLinksSchema(ResponseSchema):
 
 
 class TimelineSchema(PagedSchema):
-    """The base of the pages of timelines: collections without numbers."""
+    """The base of all pages of timelines: collections without page numbers and totals."""
 
     meta = fields.Nested(TimelineMetaSchema, data_key='_meta')
     links = fields.Nested(TimelineLinksSchema, data_key='_links')

@@ -1,4 +1,4 @@
-"""A row that brings another thing along, its columns with a prefix: `author_id`, `author_username`."""
+"""Objects embedded in a row, as columns with a prefix: `author_id`, `author_username`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from api.serialization.computed import ComputedField, Namespace
 
 
 class Embedded(ComputedField, fields.Nested):
-    """An object made of the members of a record that begin with the prefix."""
+    """An object built from the columns of a row whose names start with the prefix."""
 
     def __init__(self, schema: type[ResponseSchema], *, prefix: str):
         super().__init__(schema)
@@ -27,7 +27,7 @@ class Embedded(ComputedField, fields.Nested):
         return self.schema.dump(inner)
 
     def compile(self, index: Mapping[str, int], namespace: Namespace) -> str:
-        # The same record under other names: what does not begin with the prefix is out of the schema's sight.
+        # The nested function gets the same row. Columns without the prefix get names that no schema field can have.
         columns = sorted(index, key=index.__getitem__)
         dump = CompiledDump(self.schema).compile_for(tuple(self.strip_prefix(name) for name in columns))
         return f'{namespace.bind(dump)}(record)'

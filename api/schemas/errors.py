@@ -1,4 +1,4 @@
-"""Errors, in our own shape and in that of RFC 9457."""
+"""Errors, in the format of this API and in that of RFC 9457."""
 
 from marshmallow import fields, validate
 
@@ -6,21 +6,21 @@ from api.problems import PROBLEMS, USERNAME_TAKEN
 from api.schemas.base import MAX_URL_LENGTH, ResponseSchema
 from api.schemas.links import Links
 
-# Errors may repeat what was asked, and a list may be wrong in each of its items: neither makes the answer long.
+# Messages may repeat request data, and every item of a list may have errors: the limits keep responses short.
 MAX_MESSAGE_LENGTH = 1000
 MAX_MESSAGES = 20
 MAX_ERRORS = 200
 
 
 class ErrorSchema(ResponseSchema):
-    """Something went wrong."""
+    """An error."""
 
     error = fields.String(
         metadata={'description': 'The reason phrase of the status.', 'maxLength': 50, 'examples': ['Bad Request']}
     )
     message = fields.String(
         metadata={
-            'description': 'What is wrong, where there is something to add.',
+            'description': 'What is wrong. Absent if there is nothing to add.',
             'maxLength': MAX_MESSAGE_LENGTH,
             'examples': ['please use a different username'],
             'optional': True,
@@ -32,19 +32,19 @@ class ErrorSchema(ResponseSchema):
             fields.String(metadata={'maxLength': MAX_MESSAGE_LENGTH}), metadata={'maxItems': MAX_MESSAGES}
         ),
         metadata={
-            'description': 'What is wrong with each field, where a body or query does not fit its schema.',
-            'examples': [{'email': ['Does not match.']}],
+            'description': 'Messages by field, if the body or the query does not match its schema.',
+            'examples': [{'email': ['Longer than maximum length 120.']}],
             'optional': True,
         },
     )
 
 
 class ProblemErrorSchema(ResponseSchema):
-    """What is wrong with one field."""
+    """An error of one field."""
 
     pointer = fields.String(
         metadata={
-            'description': 'A JSON Pointer into the body.',
+            'description': 'JSON Pointer to the field in the body.',
             'format': 'uri-reference',
             'maxLength': 100,
             'examples': ['#/email'],
@@ -54,12 +54,12 @@ class ProblemErrorSchema(ResponseSchema):
 
 
 class ProblemSchema(ResponseSchema):
-    """Something went wrong, as problem details (RFC 9457)."""
+    """An error as problem details (RFC 9457)."""
 
     type = fields.String(
         validate=validate.OneOf([problem.url for problem in PROBLEMS.values()]),
         metadata={
-            'description': 'The kind of failure. Its page says more.',
+            'description': 'The problem type: the URL of its documentation.',
             'format': 'uri-reference',
             'examples': [USERNAME_TAKEN.url],
         },
@@ -70,7 +70,7 @@ class ProblemSchema(ResponseSchema):
     status = fields.Integer(metadata={'format': 'int32', 'minimum': 400, 'maximum': 599, 'examples': [400]})
     detail = fields.String(
         metadata={
-            'description': 'What is wrong, where there is something to add.',
+            'description': 'What is wrong. Absent if there is nothing to add.',
             'maxLength': MAX_MESSAGE_LENGTH,
             'examples': ['please use a different username'],
             'optional': True,
@@ -87,7 +87,7 @@ class ProblemSchema(ResponseSchema):
     errors = fields.List(
         fields.Nested(ProblemErrorSchema),
         metadata={
-            'description': 'What is wrong with each field.',
+            'description': 'Errors by field.',
             'maxItems': MAX_ERRORS,
             'examples': [[{'pointer': '#/email', 'detail': 'Longer than maximum length 120.'}]],
             'optional': True,
@@ -96,7 +96,7 @@ class ProblemSchema(ResponseSchema):
 
 
 class ProblemTypeSchema(ResponseSchema):
-    """A kind of failure."""
+    """A problem type."""
 
     name = fields.String()
     status = fields.Integer()

@@ -1,4 +1,4 @@
-"""Everything that belongs to an account."""
+"""The account export."""
 
 from marshmallow import fields, validate
 
@@ -22,13 +22,13 @@ SCHEMA_NAMES = dict.fromkeys(shape.__name__.removesuffix('Schema') for shape in 
 class ExportLineSchema(ResponseSchema):
     """One line of an export.
 
-    The versions of a post, which are what it said before, follow its line.
+    Previous versions of a post follow its line.
     """
 
     kind = fields.String(validate=validate.OneOf(EXPORT_SCHEMAS), metadata={'examples': ['post_version']})
     data = fields.Raw(
         metadata={
-            'description': 'In the shape that the kind has elsewhere.',
+            'description': 'An object of the schema that belongs to `kind`.',
             'anyOf': [{'$ref': f'#/components/schemas/{name}'} for name in SCHEMA_NAMES],
             'examples': [{'text': 'Good morning!', 'written_at': '2021-06-20T15:04:27+00:00'}],
         }

@@ -1,4 +1,4 @@
-"""Whether the server is well."""
+"""The results of health checks."""
 
 from marshmallow import fields
 
@@ -6,6 +6,6 @@ from api.schemas.base import ResponseSchema
 
 
 class HealthSchema(ResponseSchema):
-    """All is well."""
+    """The check succeeded."""
 
     status = fields.String(metadata={'enum': ['ok'], 'examples': ['ok']})

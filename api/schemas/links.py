@@ -1,4 +1,4 @@
-"""Links as a typed field: URL templates that are taken apart once, when the schema is declared."""
+"""Links as a typed field: URL templates are parsed once, when the schema is declared."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ CONVERSIONS: dict[str, Callable[[Any], str]] = {
 }
 
 
-# With ids of 19 digits, and no member that is a text of any length.
+# Enough for ids of 19 digits; no template contains text of arbitrary length.
 MAX_LINK_LENGTH = 200
 
 
@@ -24,9 +24,9 @@ EXAMPLES = {'email': 'susan@example.com'}
 
 
 class UrlTemplate:
-    """A URL with members of a row in braces: '/api/users/{id}'.
+    """A URL with columns of a row in braces: '/api/users/{id}'.
 
-    A conversion follows a colon: '{email:sha256}'. With a question mark, '{reply_to_id?}', null gives no URL but null.
+    A colon adds a conversion: '{email:sha256}'. A question mark, '{reply_to_id?}', gives null if the value is null.
     """
 
     def __init__(self, template: str):
@@ -43,13 +43,13 @@ class UrlTemplate:
                 self._conversions += (CONVERSIONS[conversion or ''],)
 
     def expand(self, values: tuple[Any, ...]) -> str | None:
-        """The URL for the values of `columns`, in their order."""
+        """Return the URL for the values of `columns`, in the same order."""
         if self.nullable and None in values:
             return None
         return self._format % tuple(convert(value) for convert, value in zip(self._conversions, values, strict=True))
 
     def compile(self, index: Mapping[str, int], namespace: Namespace) -> str:
-        """The same as Python source, see `FromRecord.compiled`."""
+        """Return the URL as a Python expression, see `ComputedField.compile`."""
         values = [f'record[{index[column]}]' for column in self.columns]
         parts = [
             value if convert is str else f'{namespace.bind(convert)}({value})'
@@ -60,16 +60,16 @@ class UrlTemplate:
 
 
 class BaseLinksSchema(Schema):
-    """The base of the shapes of links, to which more links may come."""
+    """The base of all schemas of links. Links may be added later."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Links(ComputedField, fields.Nested):
-    """An object of links, each a template over the object that is dumped.
+    """An object of links, each a URL template filled from the object that is dumped.
 
-    `Links('UserLinks', self='/api/users/{id}')`: the first argument names the shape in the documentation.
+    `Links('UserLinks', self='/api/users/{id}')`: the first argument names the schema in the OpenAPI document.
     """
 
     def __init__(self, name: str, /, **templates: str):

@@ -1,4 +1,4 @@
-"""Posts, their authors and their earlier texts."""
+"""Posts, their authors and previous versions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ TEXT_METADATA: dict[str, Any] = {'minLength': 1, 'examples': ['Hello, world!']}
 
 
 class AuthorSchema(ResponseSchema):
-    """Whoever wrote a post."""
+    """The author of a post."""
 
     class Meta(ResponseSchema.Meta):
         model = User
@@ -30,7 +30,7 @@ class AuthorSchema(ResponseSchema):
 
 
 class PostSchema(ResponseSchema):
-    """A post, as the caller sees it."""
+    """A post, as seen by the caller."""
 
     class Meta(ResponseSchema.Meta):
         model = Post
@@ -38,10 +38,12 @@ class PostSchema(ResponseSchema):
     id = auto_field(metadata=ID_METADATA)
     text = auto_field(metadata=TEXT_METADATA)
     created_at = auto_field(metadata=TIMESTAMP_METADATA)
-    edited_at = auto_field(metadata={'description': 'Null where it never was.', **TIMESTAMP_METADATA})
+    edited_at = auto_field(metadata={'description': 'Null if the post was never edited.', **TIMESTAMP_METADATA})
     like_count = auto_field(metadata=COUNT_METADATA)
     reply_count = auto_field(metadata=COUNT_METADATA)
-    liked = fields.Boolean(metadata={'description': 'Whether you like it.', 'examples': [False], 'volatile': True})
+    liked = fields.Boolean(
+        metadata={'description': 'Whether you like the post.', 'examples': [False], 'volatile': True}
+    )
     author = Embedded(AuthorSchema, prefix='author_')
     links = Links(
         'PostLinks',
@@ -60,7 +62,7 @@ class PostTimelineSchema(TimelineSchema):
 
 
 class PostVersionSchema(ResponseSchema):
-    """What a post said before."""
+    """A previous version of a post."""
 
     class Meta(ResponseSchema.Meta):
         model = PostVersion
@@ -70,13 +72,13 @@ class PostVersionSchema(ResponseSchema):
 
 
 class PostVersionTimelineSchema(TimelineSchema):
-    """A page of earlier texts."""
+    """A page of previous versions of a post."""
 
     items = fields.Nested(PostVersionSchema, many=True)
 
 
 class PostCreateSchema(RequestSchema):
-    """What becomes a post."""
+    """A new post."""
 
     class Meta(RequestSchema.Meta):
         model = Post
@@ -86,12 +88,12 @@ class PostCreateSchema(RequestSchema):
         strict=True,
         allow_none=True,
         validate=validate.Range(1, MAX_ID),
-        metadata={'description': 'The post that this one answers.', 'format': 'int64', 'examples': [None]},
+        metadata={'description': 'The id of the post that this one replies to.', 'format': 'int64', 'examples': [None]},
     )
 
 
 class PostUpdateSchema(RequestSchema):
-    """What its author may change of a post."""
+    """The changes to a post. Absent fields stay unchanged."""
 
     class Meta(RequestSchema.Meta):
         model = Post

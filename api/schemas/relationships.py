@@ -1,4 +1,4 @@
-"""How the caller and others stand to each other."""
+"""Relationships between the caller and other users."""
 
 from marshmallow import fields, validate
 
@@ -8,26 +8,26 @@ MAX_IDS = 100
 
 
 class RelationshipsRequestSchema(RequestSchema):
-    """Of whom to tell."""
+    """The users to get relationships with."""
 
     ids = fields.List(
         fields.Integer(validate=validate.Range(1, MAX_ID), metadata={'format': 'int64'}),
         data_key='id',
         required=True,
         validate=validate.Length(1, MAX_IDS),
-        metadata={'description': 'Their ids: `id=1&id=2`. Those that nobody has are left out of the answer.'},
+        metadata={'description': 'Ids of users: `id=1&id=2`. Ids that do not exist are left out of the response.'},
     )
 
 
 class RelationshipSchema(ResponseSchema):
-    """How you and somebody else stand to each other."""
+    """The relationship between you and another user."""
 
     id = fields.Integer(metadata={'minimum': 1, 'examples': [123]})
-    follows = fields.Boolean(metadata={'description': 'Whether you follow them.', 'examples': [True]})
-    followed_by = fields.Boolean(metadata={'description': 'Whether they follow you.', 'examples': [False]})
+    follows = fields.Boolean(metadata={'description': 'Whether you follow the user.', 'examples': [True]})
+    followed_by = fields.Boolean(metadata={'description': 'Whether the user follows you.', 'examples': [False]})
 
 
 class RelationshipsSchema(ResponseSchema):
-    """One for each user that there is, by id."""
+    """One relationship for each existing user, ordered by id."""
 
     items = fields.Nested(RelationshipSchema, many=True, metadata={'maxItems': MAX_IDS})

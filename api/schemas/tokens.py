@@ -1,4 +1,4 @@
-"""Access tokens."""
+"""Access tokens and personal access tokens."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,12 @@ from api.schemas.links import Links
 from api.security.scopes import SCOPES
 
 DAY = 24 * 3600
-NAME_METADATA = {'description': 'What it is for, in your words.', 'examples': ['nightly backup']}
+NAME_METADATA = {'description': 'The purpose of the token.', 'examples': ['nightly backup']}
 EXAMPLE_SCOPES = ['posts:read', 'posts:write']
 
 
 class ScopeList(fields.List[Any]):
-    """Scopes, which are words in the database and a list for clients."""
+    """A list of scopes. The database stores it as one string with spaces between the scopes."""
 
     def __init__(self, *, description: str, volatile: bool = False, **kwargs: Any):
         scope = fields.String(validate=validate.OneOf(SCOPES))
@@ -35,7 +35,7 @@ class ScopeList(fields.List[Any]):
 
 
 class TokenSchema(ResponseSchema):
-    """A token, and until when it works."""
+    """An access token and its expiry time."""
 
     token = fields.String(
         metadata={
@@ -49,13 +49,15 @@ class TokenSchema(ResponseSchema):
 
 
 class CurrentTokenSchema(ResponseSchema):
-    """The token that was sent with the request, and what it may do."""
+    """The token of the request and its scopes."""
 
     class Meta(ResponseSchema.Meta):
         model = Token
 
-    name = auto_field(metadata={'description': 'Null for one that a password gave.', 'examples': ['nightly backup']})
-    scopes = ScopeList(description='What it may do.')
+    name = auto_field(
+        metadata={'description': 'Null for a token from `POST /api/tokens`.', 'examples': ['nightly backup']}
+    )
+    scopes = ScopeList(description='The scopes of the token.')
     created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
     expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
     links = Links('CurrentTokenLinks', user='/api/users/{user_id}')
@@ -69,22 +71,26 @@ class PersonalTokenSchema(ResponseSchema):
 
     id = auto_field(metadata={'minimum': 1, 'examples': [17]})
     name: Any = auto_field(allow_none=False, metadata={'examples': ['nightly backup']})
-    scopes = ScopeList(description='What it may do.')
-    used_scopes = ScopeList(description='What it has done so far.', volatile=True)
+    scopes = ScopeList(description='The scopes of the token.')
+    used_scopes = ScopeList(description='The scopes that the token has used so far.', volatile=True)
     created_at = auto_field(metadata={'examples': ['2021-06-20T15:04:27+00:00']})
     last_used_at = auto_field(
-        metadata={'description': 'To the minute.', 'examples': ['2021-06-21T04:00:12+00:00'], 'volatile': True}
+        metadata={
+            'description': 'Accurate to the minute. Null if never used.',
+            'examples': ['2021-06-21T04:00:12+00:00'],
+            'volatile': True,
+        }
     )
     expires_at = auto_field(metadata={'examples': ['2021-07-20T15:04:27+00:00']})
     links = Links('PersonalTokenLinks', self='/api/me/tokens/{id}')
 
 
 class CreatedTokenSchema(PersonalTokenSchema):
-    """A personal access token, with its secret this once."""
+    """A new personal access token with its secret, which is not shown again."""
 
     token = fields.String(
         metadata={
-            'description': 'Send it as `Authorization: Bearer <token>`. It is not shown again: the server forgets it.',
+            'description': 'Send it as `Authorization: Bearer <token>`. Shown once: the server stores only a digest.',
             'pattern': '^mb_[0-9A-Za-z]{49}$',
             'maxLength': 52,
             'examples': ['mb_00000000000000000000000000000000000000000041bDnVF'],
@@ -99,26 +105,30 @@ class PersonalTokenCollectionSchema(CollectionSchema):
 
 
 class PersonalTokenCreateSchema(RequestSchema):
-    """A personal access token to make."""
+    """A new personal access token."""
 
     name = Text(required=True, validate=validate.Length(1, 64), metadata=NAME_METADATA)
     scopes = ScopeList(
-        required=True, validate=validate.Length(1, len(SCOPES)), description='What it is to be allowed. See above.'
+        required=True, validate=validate.Length(1, len(SCOPES)), description='The scopes of the new token.'
     )
     expires_in = fields.TimeDelta(
         load_default=timedelta(days=30),
-        validate=validate.Range(timedelta(minutes=1), timedelta(days=366)),
+        validate=validate.Range(
+            timedelta(minutes=1), timedelta(days=366), error='Must be between 60 and 31622400 seconds.'
+        ),
+        error_messages={'invalid': 'Must be a number of seconds.'},
         metadata={
-            'description': 'After how many seconds it ends; 30 days where nothing is said.',
+            'description': 'Lifetime in seconds. Default 2592000 (30 days).',
             'examples': [7 * DAY],
         },
     )
 
 
 class PersonalTokenUpdateSchema(RequestSchema):
-    """What may change of a personal access token. What is left out stays as it is."""
+    """The changes to a personal access token. Absent fields stay unchanged."""
 
     name = Text(validate=validate.Length(1, 64), metadata=NAME_METADATA)
     scopes = ScopeList(
-        validate=validate.Length(1, len(SCOPES)), description='Fewer than it has: what is taken does not come back.'
+        validate=validate.Length(1, len(SCOPES)),
+        description='The scopes to keep. Removed scopes cannot be added again.',
     )

@@ -1,4 +1,4 @@
-"""Users, as they show themselves and as they are registered and changed."""
+"""Users, registrations and account changes."""
 
 from typing import Any
 
@@ -14,25 +14,27 @@ from api.schemas.links import Links
 from api.security.passwords import passwords
 
 USERNAME_PATTERN = r'[A-Za-z][A-Za-z0-9_.-]*'
-# Without `?`: what looks like `=?utf-8?q?susan?=` is another address for whatever sends and receives mail.
+USERNAME_ERRORS = {'pattern': 'Must start with a letter and contain only letters, digits, `_`, `-` and `.`'}
+# Without `?`: mail software decodes an address like `=?utf-8?q?susan?=` to a different one.
 ATOM_PATTERN = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~-]+"
 LABEL_PATTERN = r'[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
-# Documented by this pattern alone: the format `email` also has a limit of 64 for the part before the @.
+# The OpenAPI document has only this pattern: the format `email` also limits the part before the @ to 64 characters.
 EMAIL_PATTERN = rf'{ATOM_PATTERN}(\.{ATOM_PATTERN})*@{LABEL_PATTERN}(\.{LABEL_PATTERN})*'
+EMAIL_ERRORS = {'pattern': 'Must be one e-mail address, such as susan@example.com.'}
 AVATAR_URL = 'https://www.gravatar.com/avatar/{email:sha256}?d=identicon&s=128'
 
-username = {'description': 'Unique without regard to case.', 'examples': ['susan']}
-email = {'description': 'Unique without regard to case.', 'examples': ['susan@example.com']}
-about_me = {'description': 'Null clears it.', 'examples': ['Hello, my name is Susan!']}
+username = {'description': 'Unique, ignoring case.', 'examples': ['susan']}
+email = {'description': 'Unique, ignoring case.', 'examples': ['susan@example.com']}
+about_me = {'description': 'Null clears the field.', 'examples': ['Hello, my name is Susan!']}
 count = {'minimum': 0, 'volatile': True}
 
 
 class Password(fields.String):
-    """A password to be set."""
+    """A new password."""
 
     def __init__(self) -> None:
         metadata = {
-            'description': 'Any characters, but none of the most common passwords.',
+            'description': 'Any characters. The most common passwords are rejected.',
             'format': 'password',
             'examples': ['correct horse battery'],
         }
@@ -45,7 +47,7 @@ def validate_password(password: str) -> None:
 
 
 class OwnUserSchema(ResponseSchema):
-    """A user as they see themselves."""
+    """Your own user entry."""
 
     class Meta(ResponseSchema.Meta):
         model = User
@@ -54,11 +56,11 @@ class OwnUserSchema(ResponseSchema):
     username = auto_field(metadata={'examples': ['susan']})
     email: Any = auto_field(metadata={'examples': ['susan@example.com']})
     email_verified: Any = auto_field(
-        metadata={'description': 'Whether a link that was mailed there was followed.', 'examples': [True]}
+        metadata={'description': 'Whether a verification link sent to this address was used.', 'examples': [True]}
     )
     last_seen = auto_field(
         metadata={
-            'description': 'When they last used the API, to the minute; null until they do.',
+            'description': 'When the user last used the API, accurate to the minute. Null if never.',
             'examples': ['2021-06-20T15:04:27+00:00'],
             'volatile': True,
         }
@@ -78,7 +80,7 @@ class OwnUserSchema(ResponseSchema):
 
 
 class UserSchema(OwnUserSchema):
-    """A user as everyone sees them."""
+    """A user, as seen by all users."""
 
     class Meta(OwnUserSchema.Meta):
         exclude = ('email', 'email_verified')
@@ -91,23 +93,23 @@ class UserCollectionSchema(CollectionSchema):
 
 
 class UserListRequestSchema(PageRequestSchema):
-    """Which users, and which page of them."""
+    """The query parameters of the collection of users."""
 
     username = fields.String(
         metadata={
-            'description': 'The one of this name, without regard to case; nobody where there is none.',
+            'description': 'Return only the user of this name, ignoring case. No items if there is none.',
             'examples': ['susan'],
         }
     )
 
 
 class ProfileSchema(OwnUserSchema):
-    """A user as everyone sees them, with the e-mail address for themselves alone."""
+    """A user. Only your own entry contains the e-mail address."""
 
     email: Any = Text(
         attribute='own_email',
         metadata={
-            'description': 'There in your own entry only.',
+            'description': 'Only in your own entry.',
             'maxLength': 120,
             'examples': ['susan@example.com'],
             'optional': True,
@@ -115,7 +117,7 @@ class ProfileSchema(OwnUserSchema):
     )
     email_verified: Any = fields.Boolean(
         attribute='own_email_verified',
-        metadata={'description': 'There in your own entry only.', 'examples': [True], 'optional': True},
+        metadata={'description': 'Only in your own entry.', 'examples': [True], 'optional': True},
     )
 
 
@@ -125,8 +127,8 @@ class UserCreateSchema(RequestSchema):
     class Meta(RequestSchema.Meta):
         model = User
 
-    username = auto_field(pattern=USERNAME_PATTERN, metadata=username)
-    email = auto_field(pattern=EMAIL_PATTERN, metadata=email)
+    username = auto_field(pattern=USERNAME_PATTERN, error_messages=USERNAME_ERRORS, metadata=username)
+    email = auto_field(pattern=EMAIL_PATTERN, error_messages=EMAIL_ERRORS, metadata=email)
     password = Password()
     about_me = auto_field(metadata=about_me)
 
@@ -136,11 +138,11 @@ class UserCreateSchema(RequestSchema):
 
 
 class UserUpdateSchema(RequestSchema):
-    """What users may change of their own entry. What is left out stays as it is."""
+    """The changes to your account. Absent fields stay unchanged."""
 
     class Meta(RequestSchema.Meta):
         model = User
 
-    username = auto_field(required=False, pattern=USERNAME_PATTERN, metadata=username)
-    email = auto_field(required=False, pattern=EMAIL_PATTERN, metadata=email)
+    username = auto_field(required=False, pattern=USERNAME_PATTERN, error_messages=USERNAME_ERRORS, metadata=username)
+    email = auto_field(required=False, pattern=EMAIL_PATTERN, error_messages=EMAIL_ERRORS, metadata=email)
     about_me = auto_field(metadata=about_me)

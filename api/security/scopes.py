@@ -1,21 +1,21 @@
-"""What a token may do: one sentence each, for the document and for people who make tokens."""
+"""The scopes of tokens, each with a sentence for the OpenAPI document."""
 
 SCOPES = {
-    'users:read': 'Read users, and who follows whom.',
-    'users:write': 'Change your own entry, except for the e-mail address.',
-    'follows:write': 'Follow users, and follow them no more.',
+    'users:read': 'Read users, followers and relationships.',
+    'users:write': 'Update your account, except for the e-mail address.',
+    'follows:write': 'Follow and unfollow users.',
     'posts:read': 'Read posts and timelines.',
-    'posts:write': 'Write, change and delete your posts.',
-    'likes:write': 'Like posts, and like them no more.',
-    'tokens:manage': 'Make, list, change and revoke personal access tokens. None gets more than the maker has.',
-    'account:export': 'Get a copy of everything that is yours.',
+    'posts:write': 'Create, update and delete your posts.',
+    'likes:write': 'Like and unlike posts.',
+    'tokens:manage': 'Create, list, update and revoke personal access tokens, with no more scopes than your own token.',
+    'account:export': 'Export your account data.',
     'account:manage': 'Change your e-mail address and password, and delete your account.',
 }
 
-# For operations that every token may use: they are about the token itself.
+# The role of operations on the current token itself, which need no scope.
 ANY_SCOPE = 'any'
 
 
 def join_scopes(scopes: list[str]) -> str:
-    """As the database and `WWW-Authenticate` have them: with blanks between, in the order above."""
+    """Return the scopes in the order above, separated by spaces, as in the database and `WWW-Authenticate`."""
     return ' '.join(scope for scope in SCOPES if scope in scopes)

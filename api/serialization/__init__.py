@@ -1,1 +1,1 @@
-"""The compiled dump under the schemas."""
+"""Serialization of rows by functions compiled from schemas."""

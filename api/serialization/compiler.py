@@ -1,9 +1,9 @@
-"""Schemas compiled to functions: what marshmallow would dump, for a fraction of its time.
+"""Schemas compiled to functions that return what marshmallow would dump, in a fraction of the time.
 
-A schema is walked once for each kind of record that it meets, and becomes the source of a function that makes a dict.
-A record is a named tuple (a row is one) or a mapping; a member that it lacks is left out, as marshmallow does. What the
-compiler does not know (dump hooks, other fields, other objects) is left to marshmallow. The result is for the JSON
-encoder: a moment stays a datetime, which the encoder writes as marshmallow would.
+A schema is compiled once for each tuple of columns, to the source of a function that builds a dict. A record is a named
+tuple, such as a row, or a mapping. A column that the record lacks is left out, as in marshmallow. Everything that the
+compiler does not support (dump hooks, other fields, other objects) is delegated to marshmallow. The result is for the
+JSON encoder: times remain datetime objects, which the encoder formats as marshmallow would.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from api.serialization.computed import ComputedField, Namespace
 
 Dump = Callable[[Any], Any]
 
-# Fields that give the value of a column of the fitting type as it is.
+# Fields that return the value of a column of the matching type unchanged.
 PLAIN_FIELDS = (fields.Integer, fields.String, fields.Boolean, fields.DateTime)
 
 
@@ -33,11 +33,11 @@ class CompiledDump:
         return self.compile_for(columns)(record) if columns else self.schema.dump(record, many=False)
 
     def many(self, records: Sequence[Any]) -> list[Any]:
-        """Dumps records that all have the members of the first, which are named tuples."""
+        """Dump named tuples, all with the same fields as the first."""
         return list(map(self.compile_for(records[0]._fields), records)) if records else []
 
     def compile_for(self, columns: tuple[str, ...]) -> Dump:
-        """The function for records with these members, in this order."""
+        """Return the function for records with these columns, in this order."""
         try:
             return self._compiled[columns]
         except KeyError:
@@ -57,11 +57,11 @@ class CompiledDump:
             items.append(f'{field.data_key or name!r}: {value}')
         if has_dump_hooks(self.schema):
             return self._marshmallow(columns)
-        dump: Dump = eval(f'lambda record: {{{", ".join(items)}}}', namespace)  # noqa: S307 (of names in our own code)
+        dump: Dump = eval(f'lambda record: {{{", ".join(items)}}}', namespace)  # noqa: S307 (built from names in our own code)
         return dump
 
     def _marshmallow(self, columns: tuple[str, ...]) -> Dump:
-        # A nested schema may be one for many; this is one of them.
+        # A nested schema may have many=True; this function dumps a single record.
         return lambda values: self.schema.dump(dict(zip(columns, values, strict=True)), many=False)
 
 
@@ -77,7 +77,7 @@ def has_dump_hooks(schema: Schema) -> bool:
 
 
 def value_source(field: fields.Field[Any], source: str, index: Mapping[str, int], namespace: Namespace) -> str | None:
-    """The value as Python source, where `record` is the record; None for a field that only marshmallow knows."""
+    """Return the value as a Python expression over `record`, or None for a field that only marshmallow can dump."""
     if isinstance(field, ComputedField):
         return field.compile(index, namespace)
     if is_plain_field(field):

@@ -6,24 +6,25 @@ from typing import Any
 
 
 class Namespace(dict[str, Any]):
-    """What the source of a function may name."""
+    """The global variables of a compiled function."""
 
     def bind(self, value: Any) -> str:
+        """Add a value and return the name of its variable."""
         name = f'_{len(self)}'
         self[name] = value
         return name
 
 
 class ComputedField:
-    """A field that is made of several members of a record, wherever its own name is not one of them."""
+    """A field computed from several columns of a record. No column needs to have its name."""
 
     _CHECK_ATTRIBUTE = False
 
     @property
     @abstractmethod
     def columns(self) -> list[str]:
-        """The members that it needs."""
+        """Return the columns that the field needs."""
 
     @abstractmethod
     def compile(self, index: Mapping[str, int], namespace: Namespace) -> str:
-        """The value as Python source, where the members of `record` stand at the places that `index` tells."""
+        """Return the value as a Python expression over `record`; `index` maps columns to their places in it."""

@@ -1,4 +1,4 @@
-// Starts the documentation page. A file of its own, because the page's policy allows no script inside of it.
+// Starts Swagger UI. In a separate file, because the page's Content-Security-Policy forbids inline scripts.
 window.ui = SwaggerUIBundle({
   url: '/apispec.json',
   dom_id: '#docs',

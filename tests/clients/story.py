@@ -117,7 +117,7 @@ def conflict(anonymous: Client, client: AuthenticatedClient, id: int) -> None:
     refuse(400, create_user.sync_detailed(client=anonymous, body=new_user(SUSAN, email='another')), message)
     refuse(400, patch_user.sync_detailed(id, client=client, body=UserUpdate(username=BEN)), message)
     stale = patch_user.sync_detailed(id, client=client, body=UserUpdate(about_me='late'), if_match='"old"')
-    refuse(412, stale, 'it has changed since you read it')
+    refuse(412, stale, 'the resource has changed since you read it')
 
 
 def narrow_and_revoke(url: str, client: AuthenticatedClient) -> None:
@@ -127,7 +127,7 @@ def narrow_and_revoke(url: str, client: AuthenticatedClient) -> None:
     reader = bearer(url, made.token)
     expect(200, PostTimeline, list_posts.sync_detailed(client=reader))
     response = create_post.sync_detailed(client=reader, body=PostCreate(text='six'))
-    refuse(403, response, 'the token has not the scope for this')
+    refuse(403, response, 'this token lacks a required scope')
     expect(204, NoneType, revoke_personal_access_token.sync_detailed(made.id, client=client))
     refuse(401, list_posts.sync_detailed(client=reader))
 

@@ -115,7 +115,7 @@ async function conflict(susan: Client, id: number) {
   const headers = { 'Content-Type': 'application/merge-patch+json' };
   const params = { path: { id }, header: { 'If-Match': '"old"' } };
   const stale = await susan.PATCH('/api/users/{id}', { params, body: { about_me: 'late' }, headers });
-  refuse(412, stale, 'it has changed since you read it');
+  refuse(412, stale, 'the resource has changed since you read it');
 }
 
 async function narrowAndRevoke(susan: Client) {
@@ -123,7 +123,7 @@ async function narrowAndRevoke(susan: Client) {
   assert.deepEqual(made.scopes, ['posts:read']);
   const reader = client(`Bearer ${made.token}`);
   expect(200, await reader.GET('/api/posts'));
-  refuse(403, await reader.POST('/api/posts', { body: { text: 'six' } }), 'the token has not the scope for this');
+  refuse(403, await reader.POST('/api/posts', { body: { text: 'six' } }), 'this token lacks a required scope');
   hasStatus(204, await susan.DELETE('/api/me/tokens/{id}', { params: { path: { id: made.id } } }));
   refuse(401, await reader.GET('/api/posts'));
 }

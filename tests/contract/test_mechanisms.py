@@ -152,7 +152,7 @@ class TestIfMatch:
         tag, before = tag.format(tag=send.get().headers['ETag']), dump_rows(send.app)
         refused = send(headers={'If-Match': tag})
         assert refused.status_code == 412
-        assert refused.json == {'error': 'Precondition Failed', 'message': 'it has changed since you read it'}
+        assert refused.json == {'error': 'Precondition Failed', 'message': 'the resource has changed since you read it'}
         assert dump_rows(send.app) == before
 
     def test_what_it_shows_beside_what_its_owner_changes_does_not_count(self, send: Send, id: str) -> None:

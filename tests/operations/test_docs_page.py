@@ -49,7 +49,7 @@ class Form(NamedTuple):
 
 SUSAN = {'username': 'susan', 'email': 'susan@example.com', 'password': PASSWORD}
 SECOND_PASSWORD, THIRD_PASSWORD = 'battery horse correct', 'horse correct battery'
-RESET_FORM = Form('reset-password', PASSWORD_RESET, {'New password': SECOND_PASSWORD}, 'Change it')
+RESET_FORM = Form('reset-password', PASSWORD_RESET, {'New password': SECOND_PASSWORD}, 'Change password')
 FORMS = [Form('verify-email', EMAIL_VERIFICATION, {}, 'Verify'), RESET_FORM]
 
 pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
@@ -224,7 +224,7 @@ class TestLinksInMails:
     def test_invalid_link(self, form: Form, tab: Page, complaints: list[str], url: str) -> None:
         tab.goto(f'{url}/{form.name}#{"A" * 64}')
         press(tab, form)
-        outcome(tab, 'this link is not valid, or not any more').wait_for()
+        outcome(tab, 'this link is invalid or has expired').wait_for()
         save_screenshot(tab.locator('html'), f'{form.name}-stale')
         assert tab.locator('form').is_visible()
         assert complaints
@@ -233,7 +233,7 @@ class TestLinksInMails:
     def test_truncated_link(self, form: Form, tab: Page, url: str) -> None:
         tab.goto(f'{url}/{form.name}#{"A" * 60}')
         press(tab, form)
-        outcome(tab, 'This link is not whole.').wait_for()
+        outcome(tab, 'This link is incomplete.').wait_for()
         save_screenshot(tab.locator('html'), f'{form.name}-cut')
         assert tab.locator('form').is_visible()
 
