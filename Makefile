@@ -1,4 +1,4 @@
-# Each target does its own set-up: Python 3.11 or later and make are all it takes.
+# Each target sets up what it needs. Requirements: Python 3.11 or later and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ CLIENTS := tests/clients
 
 .PHONY: serve demo test test-all coverage bench clean-bench chaos mutants lint lint-document clients document lock clean
 
-# The server with a worker beside it, which ends with it.
+# Run the server and a worker, which stops with the server.
 RUN = $(BIN)/python -m api.server.worker & worker=$$!; trap 'kill $$worker $$server 2>/dev/null; wait' EXIT; \
 	trap 'exit 130' INT; trap 'exit 143' TERM; $(BIN)/python -m api.server.web & server=$$!; wait $$server
 
@@ -22,27 +22,27 @@ demo: data/demo.sqlite $(VENV)/serve
 	@$(BIN)/flask db upgrade
 	@$(RUN)
 
-# Under another name until it is whole.
+# Built under a temporary name, so that an interrupted build leaves no partial file.
 data/demo.sqlite: | $(VENV)/serve
 	rm -f $@.new*
 	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask db upgrade
 	DATABASE_URL=sqlite:///$(CURDIR)/$@.new $(BIN)/flask seed
 	mv $@.new $@
 
-# The processes that tests start would otherwise compile everything that they import, each of them again.
+# Otherwise each process that a test starts would compile all of its imports again.
 test test-all coverage: export PYTHONDONTWRITEBYTECODE =
-# A worker that has run all of its tests takes half of those that another one still has.
+# worksteal: an idle worker takes half of the remaining tests of another one.
 RUN_TESTS = $(BIN)/pytest --numprocesses auto --dist worksteal
 
 # PYTEST: options, as in make test PYTEST='-k likes'.
 test: $(VENV)/develop
 	$(RUN_TESTS) -m 'not process' $(PYTEST)
 
-# Those, too, that start servers, workers, Redis or a browser.
+# Includes the tests that start servers, workers, Redis or a browser.
 test-all: $(VENV)/develop
 	$(RUN_TESTS) $(PYTEST)
 
-# make test-all, with coverage: half as long again.
+# make test-all with coverage, which takes 1.5 times as long.
 coverage: $(VENV)/develop
 	$(RUN_TESTS) --cov $(PYTEST)
 	$(BIN)/coverage report --precision=1 --fail-under=99.9
@@ -55,11 +55,11 @@ clean-bench: $(VENV)/serve
 	$(BIN)/python -m benchmarks.bench --clean
 	rm -rf benchmarks/.venvs data/bench
 
-# Servers are killed, frozen and starved. CHAOS: some of it, as in make chaos CHAOS='kill frozen'.
+# Inject faults into servers: kill, freeze, exhaust. CHAOS: the faults to run, as in make chaos CHAOS='kill frozen'.
 chaos: $(VENV)/serve chaos/.libfaketime
 	$(BIN)/python -m chaos $(CHAOS)
 
-# The code is changed in 100 places, one at a time, and a test must fail. MUTANTS: options, as in
+# Change the code in 100 places, one at a time; a test must fail for each. MUTANTS: options, as in
 # make mutants MUTANTS='--seed 2 --count 20 --database sqlite'.
 mutants: $(VENV)/develop
 	$(BIN)/python -m tests.mutants $(MUTANTS)
@@ -70,11 +70,11 @@ lint: $(VENV)/develop
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Linters from the world of Node, which this target needs, too.
+# Linters of the OpenAPI document. Requires Node.
 lint-document:
 	tests/contract/lint-document.sh
 
-# A client in Python and one in TypeScript, from the document, against a server. This target needs Node, too.
+# Generate a Python and a TypeScript client from the document and test them against a server. Requires Node.
 clients: $(VENV)/develop $(CLIENTS)/.venv/installed $(CLIENTS)/node_modules/.installed
 	$(BIN)/python -m tests.clients.run
 
@@ -95,25 +95,25 @@ clean:
 
 $(VENV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'Python 3.11 or later is needed; name one: make PYTHON=python3.12 ...'; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo 'On Debian, apt-get install python3-venv first.'; rm -rf $(VENV); exit 1; }
+		{ echo 'Python 3.11 or later is required. Choose one: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo 'On Debian, run apt-get install python3-venv first.'; rm -rf $(VENV); exit 1; }
 
 $(VENV)/serve: requirements.txt | $(VENV)
-	@echo 'Installing what the server needs into $(VENV), which takes about half a minute ...'
+	@echo 'Installing the server dependencies into $(VENV), which takes about half a minute ...'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/develop: requirements-dev.txt | $(VENV)
-	@echo 'Installing what development needs into $(VENV), which takes about a minute ...'
+	@echo 'Installing the development dependencies into $(VENV), which takes about a minute ...'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/serve
 
-# A library that lies about the time. Where it cannot be had, what needs it is left out.
+# libfaketime (optional), to test clock changes. Without it, those tests are skipped.
 chaos/.libfaketime: chaos/requirements.txt | $(VENV)
 	-$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --target $@ --upgrade -r $<
 	@touch -c $@
 
-# The generator and what it makes have an environment of their own: the application needs neither.
+# A separate environment for the client generator and its clients, which the application does not need.
 $(CLIENTS)/.venv/installed: $(CLIENTS)/requirements.txt | $(VENV)
 	$(BIN)/python -m venv $(CLIENTS)/.venv
 	$(CLIENTS)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -1,6 +1,6 @@
-"""Settings: read from the environment (and `.env`), checked once, all mistakes named together.
+"""Settings, read from the environment (and `.env`) and validated once. All errors are reported together.
 
-`docs/settings.md` describes each. Nothing else in the project reads the environment.
+`docs/settings.md` describes each setting. No other module reads settings from the environment.
 """
 
 import os
@@ -27,12 +27,12 @@ DRIVERS = {
 
 
 class ConfigError(Exception):
-    """The environment does not describe a server that may start. One line for each mistake."""
+    """Invalid settings, with one line for each error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator may set."""
+    """The settings that an operator can change."""
 
     environment: str = 'development'
     host: str = '127.0.0.1'
@@ -69,9 +69,9 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """The settings of this process.
+    """Return the settings of this process.
 
-    Raises ConfigError with a line for each variable that is missing or wrong.
+    Raise ConfigError with a line for each missing or invalid variable.
     """
     env = Env(eager=False)
     env.read_env(str(ROOT / '.env'), recurse=False)
@@ -120,21 +120,24 @@ def read_settings() -> Settings:
     except EnvValidationError as error:
         errors |= cast(dict[str, Any], error.error_messages)
     if production and rate_limited and (workers or 1) > 1 and settings.ratelimit_storage_uri == 'memory://':
-        errors['RATELIMIT_STORAGE_URI'] = [f'is memory://, where each of {workers} processes would count alone']
+        errors['RATELIMIT_STORAGE_URI'] = [f'must be a Redis URL: each of {workers} processes counts alone in memory']
     if settings.database_replica_url and settings.database_url.startswith('sqlite'):
-        errors['DATABASE_REPLICA_URL'] = ['is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL']
+        errors['DATABASE_REPLICA_URL'] = ['must be empty unless DATABASE_URL is a PostgreSQL URL']
     if errors:
         raise ConfigError(format_errors(errors))
     return settings
 
 
 def default_environment() -> str:
-    """The `flask` command is a developer's or an operator's; whatever else loads the application serves it."""
+    """Return 'development' under the `flask` command, else 'production'.
+
+    Other programs load the application to serve it, so they need the strict checks.
+    """
     return 'development' if os.environ.get('FLASK_RUN_FROM_CLI') == 'true' else 'production'
 
 
 def parse_list(env: Env, name: str, validator: Callable[[str], None] | None = None) -> tuple[str, ...]:
-    """Values with commas between them."""
+    """Return the comma-separated values of a variable, each of them validated."""
     return tuple(
         env.list(name, [], validate=lambda values: [validator(value) for value in values] if validator else None) or ()
     )
@@ -148,13 +151,13 @@ def read_secret_key(env: Env, production: bool) -> str:
 
 def validate_secret_key(value: str) -> None:
     if value == SAMPLE_SECRET_KEY:
-        raise ValidationError('is the sample key; make one: openssl rand -hex 32')
+        raise ValidationError('must not be the sample key; generate one with: openssl rand -hex 32')
     if len(value) < MIN_SECRET_KEY_LENGTH:
-        raise ValidationError(f'is shorter than {MIN_SECRET_KEY_LENGTH} characters; make one: openssl rand -hex 32')
+        raise ValidationError(f'must have {MIN_SECRET_KEY_LENGTH} characters or more, as from: openssl rand -hex 32')
 
 
 def read_public_url(env: Env, production: bool, default_url: str) -> str:
-    """Where people reach the server: links in mails begin with it."""
+    """Return the public base URL of the server, which links in mails start with."""
 
     if production:
         return env.str('PUBLIC_URL', validate=validate_origin)
@@ -166,14 +169,14 @@ def validate_origin(value: str) -> None:
         parts = urlsplit(value)
         if parts.port != 0 and re.fullmatch(r'https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?', value):
             return
-    except ValueError:  # of a port that is too large, or of brackets without an address
+    except ValueError:  # a port out of range, or brackets without an IPv6 address
         pass
-    raise ValidationError('is not of the form https://api.example.com')
+    raise ValidationError('must have the form https://api.example.com')
 
 
 def validate_contact(value: str) -> None:
     if value and not re.fullmatch(r'mailto:[^@\s]+@[^@\s]+|https://[!-~]+|tel:[0-9+.-]+', value):
-        raise ValidationError('is not of the form mailto:security@example.com or https://example.com/security')
+        raise ValidationError('must have the form mailto:security@example.com or https://example.com/security')
 
 
 def read_mail_server(env: Env, production: bool) -> str:
@@ -184,11 +187,11 @@ def read_mail_server(env: Env, production: bool) -> str:
 
 def validate_ascii(value: str) -> None:
     if not value.isascii():
-        raise ValidationError('is not ASCII')
+        raise ValidationError('must contain only ASCII characters')
 
 
 def hostname_of(url: str | None) -> str | None:
-    """None where the URL is a mistake, which is named elsewhere."""
+    """Return the host of a URL, or None if the URL is invalid, which its own validator reports."""
     try:
         return urlsplit(url or '').hostname
     except ValueError:
@@ -197,19 +200,19 @@ def hostname_of(url: str | None) -> str | None:
 
 def validate_email_address(value: str) -> None:
     if not re.fullmatch(r'[^@\s<>,;]+@[^@\s<>,;]+', value):
-        raise ValidationError('is not an e-mail address')
+        raise ValidationError('must be an e-mail address')
 
 
 def validate_storage_uri(value: str) -> None:
     if value != 'memory://' and not is_redis_url(value):
-        raise ValidationError('is not memory:// or of the form redis://host:port/number')
+        raise ValidationError('must be memory:// or have the form redis://host:port/number')
 
 
 def is_redis_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in ('redis', 'rediss') and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # of a port that is no number or too large
+    except ValueError:  # a port that is not a number or out of range
         return False
 
 
@@ -229,22 +232,26 @@ def read_replica_url(env: Env) -> str:
 
 def validate_postgresql_url(value: str) -> None:
     if value and not normalize_database_url(value).startswith('postgresql'):
-        raise ValidationError('is not a URL of the form postgresql://user@host/name')
+        raise ValidationError('must be a URL of the form postgresql://user@host/name')
 
 
 def normalize_database_url(value: str) -> str:
-    """The URL with the name of the driver we use, so that `postgres://...` of a hosting platform works."""
+    """Return the URL with the name of our driver, so that the `postgres://...` of hosting platforms works.
+
+    Raise ValidationError for other databases and malformed URLs.
+    """
     try:
         url = make_url(value)
-    except (ArgumentError, ValueError):  # the latter of a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         url = None
     if url is None or url.drivername not in DRIVERS or (url.drivername == 'sqlite' and not url.database):
-        raise ValidationError('is not a URL of the form sqlite:///file or postgresql://user@host/name')
+        raise ValidationError('must be a URL of the form sqlite:///file or postgresql://user@host/name')
     if url.database and url.drivername == 'sqlite':
-        url = url.set(database=os.path.abspath(url.database))  # else Flask-SQLAlchemy looks elsewhere than `flask db`
+        # Flask-SQLAlchemy and `flask db` resolve relative paths differently.
+        url = url.set(database=os.path.abspath(url.database))
     return url.set(drivername=DRIVERS[url.drivername]).render_as_string(hide_password=False)
 
 
 def format_errors(messages: Any) -> str:
-    """{'PORT': ['Not a valid integer.']} as lines: PORT: Not a valid integer."""
+    """Return {'PORT': ['Not a valid integer.']} as lines such as `PORT: Not a valid integer.`"""
     return '\n'.join(f'{name}: {text}' for name, texts in messages.items() for text in texts)

@@ -1,14 +1,14 @@
-"""alembic's environment: `flask db` gives it the connection."""
+"""Alembic environment. `flask db` supplies the connection."""
 
 from alembic import context
 
-from api import models  # noqa: F401 (so that the metadata knows every table)
+from api import models  # noqa: F401 (registers every table in the metadata)
 from api.db.base import Base
 from api.db.types import UTCDateTime
 
 
 def render_item(kind, item, autogenerate_context):
-    """Migrations name SQLAlchemy's own types, so that they outlive ours."""
+    """Render our types as SQLAlchemy types, so that migrations do not depend on our code."""
     if kind == 'type' and isinstance(item, UTCDateTime):
         return 'sa.DateTime(timezone=True)'
     return False

@@ -1,6 +1,6 @@
-"""`flask backup` and `flask restore`: the whole database as one file, written while it is in use.
+"""`flask backup` and `flask restore`: a consistent snapshot of the database in one file, taken while it is in use.
 
-SQLite's is a database itself, PostgreSQL's an archive of pg_dump. Either is of one moment.
+The file is an SQLite database, or a pg_dump archive for PostgreSQL.
 """
 
 import os
@@ -23,12 +23,12 @@ from api.db.session import db
 
 @click.command('backup')
 @click.argument('file', type=click.Path(dir_okay=False, path_type=Path))
-@click.option('--overwrite', is_flag=True, help='Put it in the place of a file that is there.')
+@click.option('--overwrite', is_flag=True, help='Replace the file if it exists.')
 @with_appcontext
 def backup_command(file: Path, overwrite: bool) -> None:
-    """Write the whole database into a file. Others may go on writing meanwhile."""
+    """Write the whole database to a file. The database can be written to meanwhile."""
     if file.exists() and not overwrite:
-        raise click.ClickException(f'{file} is there already; --overwrite replaces it')
+        raise click.ClickException(f'{file} already exists; use --overwrite to replace it')
     url = db.engine.url
     with report_errors(), atomic_file(file, overwrite) as temporary:
         if url.get_backend_name() == 'sqlite':
@@ -42,22 +42,25 @@ def backup_command(file: Path, overwrite: bool) -> None:
 @click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @with_appcontext
 def restore_command(file: Path) -> None:
-    """Read a backup into an empty database. One from before the last migrations is upgraded afterwards."""
+    """Restore a backup into an empty database. If the backup is older than the code, run `db upgrade` afterwards."""
     url = db.engine.url
     with report_errors():
         if tables := inspect(db.engine).get_table_names():
-            raise click.ClickException(f'the database is not empty, there are {", ".join(tables)}')
+            raise click.ClickException(f'the database is not empty, it has the tables {", ".join(tables)}')
         db.engine.dispose()
         if url.get_backend_name() == 'sqlite':
             copy_sqlite(file, Path(url.database or ''))
         else:
             run_tool('pg_restore', '--single-transaction', '--exit-on-error', str(file))
-    click.echo(f'{file} is restored')
+    click.echo(f'{file} restored')
 
 
 @contextmanager
 def atomic_file(file: Path, overwrite: bool) -> Iterator[Path]:
-    """Another name for a file until it is whole, and on disk. Its owner alone may read it."""
+    """Yield a temporary path, readable by its owner only, and rename it to `file` once its content is on disk.
+
+    Raise FileExistsError if the file exists by then and may not be overwritten.
+    """
     descriptor, name = mkstemp(prefix=f'{file.name}.', suffix='.part', dir=file.parent)
     try:
         yield Path(name)
@@ -65,7 +68,7 @@ def atomic_file(file: Path, overwrite: bool) -> Iterator[Path]:
         if overwrite:
             os.replace(name, file)
         else:
-            os.link(name, file)  # which fails where somebody was quicker
+            os.link(name, file)  # fails if another process created the file meanwhile
         fsync_directory(file.parent)
     finally:
         os.close(descriptor)
@@ -73,6 +76,7 @@ def atomic_file(file: Path, overwrite: bool) -> Iterator[Path]:
 
 
 def fsync_directory(folder: Path) -> None:
+    """Flush the entries of a directory to disk, so that a rename in it survives a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -81,7 +85,10 @@ def fsync_directory(folder: Path) -> None:
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """In one step, which sees one moment and keeps nobody from writing; nothing of what is damaged."""
+    """Copy a consistent snapshot of an SQLite database in one step, without blocking writers.
+
+    Raise ClickException if the source is damaged.
+    """
     uri = f'file:{quote(str(source))}?mode=ro'
     with (
         closing(sqlite3.connect(uri, uri=True)) as source_connection,
@@ -91,19 +98,22 @@ def copy_sqlite(source: Path, target: Path) -> None:
         if problem != 'ok':
             raise click.ClickException(f'{source} is damaged: {one_line(problem)}')
         source_connection.backup(target_connection)
-        target_connection.execute('PRAGMA journal_mode = DELETE')  # a file alone, until the application opens it
+        target_connection.execute('PRAGMA journal_mode = DELETE')  # leaves one file, without a WAL beside it
 
 
 def run_tool(program: str, *arguments: str) -> None:
-    """Runs a tool of PostgreSQL's. Its command line is seen by everybody on the machine, its environment is not."""
+    """Run a PostgreSQL client tool on the database. Raise ClickException if it fails or is not installed.
+
+    The password goes into the environment, because all users of the machine can see the command line.
+    """
     _, connection = db.engine.dialect.create_connect_args(db.engine.url)
-    connection.pop('context', None)  # which is psycopg's, the rest is libpq's
+    connection.pop('context', None)  # an option of psycopg; all others are libpq's
     password = connection.pop('password', None)
     environment = os.environ | ({'PGPASSWORD': password} if password else {})
     options = ('--no-password', '--no-owner', '--no-privileges', f'--dbname={make_conninfo(**connection)}')
     try:
         process = subprocess.run([program, *options, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
     except FileNotFoundError as error:
-        raise click.ClickException(f"{program} is not here: install PostgreSQL's client") from error
+        raise click.ClickException(f'{program} not found: install the PostgreSQL client') from error
     if process.returncode:
-        raise click.ClickException(one_line(process.stderr) or f'{program} was ended by {process.returncode}')
+        raise click.ClickException(one_line(process.stderr) or f'{program} failed with exit code {process.returncode}')

@@ -1,7 +1,7 @@
-"""`flask copy`: everything into another database, from SQLite to PostgreSQL or any other way.
+"""`flask copy`: copy all rows to another database, between SQLite and PostgreSQL in any combination.
 
-The source is read from one snapshot, so that it may be in use meanwhile. The target is written in one transaction, and
-read back before that ends: until then, and wherever it is broken off, the target has no rows.
+The source is read from one snapshot, so it can be in use meanwhile. The target is written in one transaction and read
+back before the commit. If the copy is interrupted, the target has no rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,9 +35,9 @@ def parse_url(context: click.Context, parameter: click.Parameter, url: str) -> s
 @click.argument('target_url', callback=parse_url)
 @with_appcontext
 def copy_command(target_url: str) -> None:
-    """Copy everything into another, empty database, and compare it there.
+    """Copy all rows to another, empty database and verify the copy.
 
-    Everybody on a machine sees its command lines: leave the password out of the URL, and put it into PGPASSWORD or
+    All users of a machine can see its command lines: leave the password out of the URL and set it in PGPASSWORD or
     ~/.pgpass.
     """
     with report_errors(), snapshot(db.engine) as source:
@@ -50,7 +50,10 @@ def copy_command(target_url: str) -> None:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees the database as it is now, however long it takes, and keeps nobody from writing."""
+    """Yield a connection in a transaction that reads one snapshot of the database. It has no timeouts.
+
+    Writers are not blocked.
+    """
     is_sqlite = engine.dialect.name == 'sqlite'
     with (autocommit_engine if is_sqlite else snapshot_engine)(engine).connect() as connection:
         if is_sqlite:
@@ -61,7 +64,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def target_transaction(url: str) -> Iterator[Connection]:
-    """A transaction on an empty database, in which nobody else writes."""
+    """Yield a connection in a transaction on an empty database that no other client can write to."""
     engine = create_engine(url, **engine_options(url, pool_size=1))
     configure_engine(engine)
     try:
@@ -73,21 +76,22 @@ def target_transaction(url: str) -> Iterator[Connection]:
 
 
 def lock_empty(connection: Connection) -> None:
+    """Block other writers. Raise ClickException if a table has rows."""
     disable_timeouts(connection)
     tables = Base.metadata.sorted_tables
     if connection.dialect.name == 'sqlite':
-        connection.execute(text('PRAGMA defer_foreign_keys = ON'))  # until the end of the transaction
+        connection.execute(text('PRAGMA defer_foreign_keys = ON'))  # lasts until the end of the transaction
     else:
         names = ', '.join(table.name for table in tables)
         connection.execute(text(f'LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE'))
-    connection.execute(delete(TableCount))  # that of no users, which the migrations write
+    connection.execute(delete(TableCount))  # the migrations insert a count of 0 users
     not_empty = [table.name for table in tables if connection.scalar(select(exists(select(table.c[0]))))]
     if not_empty:
-        raise click.ClickException(f'the target has rows already, in {", ".join(not_empty)}: it has to be empty')
+        raise click.ClickException(f'the target must be empty, but has rows in {", ".join(not_empty)}')
 
 
 def copy_table(source: Connection, target: Connection, table: Table) -> str:
-    """Copies a table, and tells how many rows are the same in both; raises ClickException where they are not."""
+    """Copy a table and return a line with its row count and digest. Raise ClickException if the copy differs."""
     source_digest, target_digest = RowDigest(), RowDigest()
     write_rows(target, table, table.columns.keys(), source_digest.track(iter_rows(source, table)))
     if table.autoincrement_column is not None:
@@ -95,25 +99,26 @@ def copy_table(source: Connection, target: Connection, table: Table) -> str:
     for _ in target_digest.track(iter_rows(target, table)):
         pass
     if str(source_digest) != str(target_digest):
-        raise click.ClickException(f'{table.name} did not arrive as it was sent: {source_digest}, but {target_digest}')
+        raise click.ClickException(f'the copy of {table.name} differs: expected {source_digest}, got {target_digest}')
     target.execute(text(f'ANALYZE {table.name}'))
     return f'{table.name}: {source_digest}'
 
 
 def iter_rows(connection: Connection, table: Table) -> Iterator[Any]:
-    """All rows in the order of their keys, which is that of bytes where they are text."""
+    """Return an iterator over all rows, ordered by primary key. Text keys are ordered by bytes on both databases."""
     binary = 'BINARY' if connection.dialect.name == 'sqlite' else 'C'
     key = (collate(column, binary) if isinstance(column.type, String) else column for column in table.primary_key)
     return iter(connection.execute(select(table).order_by(*key).execution_options(yield_per=BATCH_SIZE)))
 
 
 class RowDigest:
-    """How many rows went by, and a digest of their values: of 1 and true, or of a moment and its spelling, another."""
+    """The number of rows and a SHA-256 of their values. It distinguishes 1 from True and a datetime from its text."""
 
     def __init__(self) -> None:
         self.count, self.hash = 0, sha256()
 
     def track(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """Yield the rows unchanged and add each to the digest."""
         for row in rows:
             self.count += 1
             self.hash.update(repr(row).encode())
@@ -124,7 +129,7 @@ class RowDigest:
 
 
 def last_id(connection: Connection, table: str) -> int | None:
-    """The last id that the table gave out, maybe to a row that has gone since: none is given out twice."""
+    """Return the last id that the table assigned, even if its row was deleted, so that no id is assigned twice."""
     if connection.dialect.name == 'sqlite':
         statement = text('SELECT seq FROM sqlite_sequence WHERE name = :table')
     else:
@@ -133,7 +138,8 @@ def last_id(connection: Connection, table: str) -> int | None:
 
 
 def restart_sequence(connection: Connection, table: str, last: int | None) -> None:
-    if not last:  # SQLite says 0 of a table that was made anew
+    """Let the ids of a table continue after the last one."""
+    if not last:  # None or 0: no id was assigned (SQLite reports 0 for a rebuilt table)
         return
     values = {'table': table, 'last': last}
     if connection.dialect.name == 'sqlite':

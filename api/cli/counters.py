@@ -1,4 +1,4 @@
-"""Commands about the rows: counters that are verified and repaired."""
+"""`flask counters`: verify and repair the stored counts."""
 
 from typing import Any
 
@@ -31,23 +31,24 @@ counters_commands = AppGroup('counters', help='The counters of users and posts.'
 
 @counters_commands.command('repair')
 def repair_counters_command() -> None:
-    """Count what the counters count, and repair those that are wrong."""
+    """Compare all counters with the rows that they count and repair the wrong ones."""
     wrong = repair_counters()
     db.session.commit()
-    click.echo(f'{wrong} counters were wrong and are repaired' if wrong else 'all counters are right')
+    click.echo(f'{wrong} wrong counters repaired' if wrong else 'all counters are correct')
 
 
 def repair_counters() -> int:
-    """Repairs the counters and returns how many were wrong.
+    """Repair the counters and return how many were wrong.
 
-    Only rows with a wrong counter are locked, in the order in which writers lock them: posts, users, the total. While
-    a row is locked nobody commits what it counts, so that what is counted then stays right.
+    Only rows with a wrong counter are locked, in the order in which writers lock them: posts, users, the table count.
+    While a row is locked, no transaction that changes its counters can commit, so the repaired count stays correct.
     """
     disable_timeouts(db.session.connection())
     return sum(repair_rows(model, counters) for model, counters in COUNTERS.items()) + repair_user_count()
 
 
 def repair_rows(model: Any, counters: dict[Any, Any]) -> int:
+    """Repair the counters of one model and return how many were wrong."""
     counts = {counter: count.scalar_subquery() for counter, count in counters.items()}
     wrong = select(model.id).where(or_(*(counter != count for counter, count in counts.items())))
     row = aliased(model)
@@ -57,7 +58,7 @@ def repair_rows(model: Any, counters: dict[Any, Any]) -> int:
 
 
 def repair_user_count() -> int:
-    """Repairs the total of users, or makes it again."""
+    """Repair the table count of the users, or insert it if it is missing. Return 1 if it was wrong, else 0."""
     users = select(func.count()).select_from(User).scalar_subquery()
     if insert_if_absent(TableCount, table_name='users', row_count=users):
         return 1

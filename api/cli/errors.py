@@ -1,4 +1,4 @@
-"""Failures of commands, for people."""
+"""Errors of commands, reported without a traceback."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Ends the command with what the database or the system says, without a traceback."""
+    """Turn errors of the database and the operating system into a ClickException with their message."""
     try:
         yield
     except (SQLAlchemyError, psycopg.Error, sqlite3.Error, OSError) as error:
@@ -19,4 +19,5 @@ def report_errors() -> Iterator[None]:
 
 
 def one_line(error: object) -> str:
+    """Return the text of an error with line breaks and repeated spaces collapsed."""
     return ' '.join(str(error).split())

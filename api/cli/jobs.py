@@ -1,4 +1,4 @@
-"""`flask jobs`: what the worker has still to do, and what it has given up."""
+"""`flask jobs`: show pending and failed jobs."""
 
 import click
 from flask.cli import with_appcontext
@@ -9,13 +9,13 @@ from api.queries.jobs import count_pending_jobs, list_failed_jobs
 
 
 @click.command('jobs')
-@click.option('--retry', is_flag=True, help='Try what was given up once more.')
+@click.option('--retry', is_flag=True, help='Retry the failed jobs.')
 @with_appcontext
 def jobs_command(retry: bool) -> None:
-    """Show what the worker has still to do, and what it has given up."""
+    """Show the number of pending jobs, and list the failed ones."""
     if retry:
-        click.echo(f'{retry_failed_jobs()} are due again')
+        click.echo(f'{retry_failed_jobs()} failed jobs will be retried')
         db.session.commit()
-    click.echo(f'{count_pending_jobs().scalar()} waiting')
+    click.echo(f'{count_pending_jobs().scalar()} jobs pending')
     for job in list_failed_jobs().all():
         click.echo(f'{job.id}  {job.type}  {job.recipient}  {job.created_at:%Y-%m-%d %H:%M}  {job.error}')

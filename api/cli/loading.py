@@ -1,4 +1,4 @@
-"""Rows on their way into a table, as fast as the database takes them, in memory that does not grow with them."""
+"""Bulk loading of rows in constant memory: COPY in PostgreSQL, batches in SQLite."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -12,7 +12,7 @@ BATCH_SIZE = 10_000
 
 
 def write_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes rows, whose values come in the order of the columns."""
+    """Insert rows whose values are in the order of the columns. Raise ClickException if PostgreSQL rejects a value."""
     if connection.dialect.name == 'postgresql':
         stream_rows(connection, table, columns, rows)
         return
@@ -22,7 +22,7 @@ def write_rows(connection: Connection, table: Table, columns: Sequence[str], row
 
 
 def stream_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    # One statement for all: what a row refers to may come after it, because keys are looked at when it ends.
+    # One statement for all rows: foreign keys are checked when it ends, so a row may precede the one it references.
     statement = f'COPY {table.name} ({", ".join(columns)}) FROM STDIN'
     driver = cast(psycopg.Connection, connection.connection.dbapi_connection)
     with driver.cursor() as cursor, cursor.copy(statement) as stream:
@@ -30,4 +30,4 @@ def stream_rows(connection: Connection, table: Table, columns: Sequence[str], ro
             try:
                 stream.write_row(row)
             except psycopg.DataError as error:
-                raise click.ClickException(f'{table.name} {row[0]} is not for PostgreSQL: {error}') from error
+                raise click.ClickException(f'PostgreSQL rejects the row {row[0]} of {table.name}: {error}') from error

@@ -1,4 +1,4 @@
-"""`flask db`: the database's structure, through alembic."""
+"""`flask db`: database migrations with Alembic."""
 
 import fcntl
 import sys
@@ -23,13 +23,13 @@ from api.db.engine import begin_immediate
 MIGRATIONS = Path(__file__).parents[2] / 'migrations'
 MIGRATION_LOCK = 5_717_904_208
 
-db_commands = AppGroup('db', help='The structure of the database.')
+db_commands = AppGroup('db', help='Database migrations.')
 
 
 @db_commands.command()
 @click.argument('revision', default='head')
 def upgrade(revision: str) -> None:
-    """Upgrade to a revision (the newest). Any number of processes may do so at once."""
+    """Upgrade to a revision (default: the newest). Several processes may run this at once."""
     with migrating() as config:
         command.upgrade(config, revision)
 
@@ -37,29 +37,29 @@ def upgrade(revision: str) -> None:
 @db_commands.command(context_settings={'ignore_unknown_options': True})  # -2 is a revision
 @click.argument('revision', default='-1')
 def downgrade(revision: str) -> None:
-    """Downgrade to a revision (the one before)."""
+    """Downgrade to a revision (default: the previous one)."""
     with migrating() as config:
         command.downgrade(config, revision)
 
 
 @db_commands.command()
-@click.option('-m', '--message', required=True, help='What the migration does, in a few words.')
+@click.option('-m', '--message', required=True, help='A short description of the migration.')
 def migrate(message: str) -> None:
-    """Write a migration from the database to the models. Read it before you use it."""
+    """Generate a migration that brings the database to the state of the models. Review it before you use it."""
     with migrating() as config:
         command.revision(config, message, autogenerate=True)
 
 
 @db_commands.command()
 def current() -> None:
-    """Show the revision that the database has."""
+    """Show the current revision of the database."""
     with migrating() as config:
         command.current(config)
 
 
 @db_commands.command()
 def check() -> None:
-    """Fail where the database is not at the newest revision, or not what the models say."""
+    """Fail if the database is not at the newest revision or differs from the models."""
     with migrating() as config:
         connection = config.attributes['connection']
         require_head(connection, 'the database')
@@ -68,7 +68,7 @@ def check() -> None:
 
 
 def require_head(connection: Connection, database: str) -> None:
-    """database: what it is called where it is at another revision."""
+    """Raise ClickException if the database is not at the newest revision. database: its name in the message."""
     revision = MigrationContext.configure(connection).get_current_revision()
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     if revision != head:
@@ -76,7 +76,7 @@ def require_head(connection: Connection, database: str) -> None:
 
 
 def upgrade_empty(url: str) -> None:
-    """Gives a database in which there is nothing its structure; any other one has to have it."""
+    """Migrate a database without tables. Raise ClickException if another one is not at the newest revision."""
     with migrating(url) as config:
         connection = config.attributes['connection']
         with connection.begin():
@@ -88,9 +88,9 @@ def upgrade_empty(url: str) -> None:
 
 @contextmanager
 def migrating(url: str | None = None) -> Iterator[Config]:
-    """alembic's configuration, with a connection of its own, while no other process migrates the same database.
+    """Yield Alembic's configuration with a connection, while a lock keeps other processes from migrating the database.
 
-    url: of another database than the application's.
+    url: the database, by default the application's. Errors of Alembic become a ClickException.
     """
     with connection_to(make_url(url or current_app.config['SQLALCHEMY_DATABASE_URI'])) as connection:
         config = Config(stdout=sys.stdout, attributes={'connection': connection})
@@ -117,16 +117,16 @@ def connection_to(url: URL) -> Iterator[Connection]:
 
 @contextmanager
 def sqlite_connection(url: URL) -> Iterator[Connection]:
-    # Without foreign keys: to change a table is to copy, drop and rename it, and the drop must not cascade.
+    # Foreign keys stay off: Alembic changes a table by copying, dropping and renaming it. The drop must not cascade.
     engine = create_engine(url, poolclass=NullPool, connect_args={'isolation_level': None, 'timeout': 60})
     event.listen(engine, 'begin', begin_immediate)
     with engine.connect() as connection, warnings.catch_warnings():
-        # What SQLAlchemy cannot read of an index of the users does not matter to the copying of other tables.
+        # SQLAlchemy cannot reflect the expression indexes of users, which are not needed to copy other tables.
         warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
         yield connection
         orphans = connection.exec_driver_sql('PRAGMA foreign_key_check').all()
         if orphans:
-            raise click.ClickException(f'rows that refer to nothing: {orphans[:10]}')
+            raise click.ClickException(f'rows that reference missing rows: {orphans[:10]}')
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""`flask seed`: sample data to develop and measure with, skewed as in life and the same each time.
+"""`flask seed`: reproducible sample data for development and benchmarks, with a realistic skew.
 
-Who follows whom, who wrote what, what it answers and what is liked is drawn first and kept as bare numbers (8 bytes a
-follow or like, 20 a post), so that users and posts can be written with their counters. The rows themselves are
-made while they are loaded. Each table has dice of its own, so that more posts do not change who follows whom. Only the
-salt of the password hash differs from run to run.
+Follows, authors, replies and likes are drawn first and kept as plain numbers (8 bytes per follow or like, 20 per post),
+so that users and posts can be written with their counters. The rows themselves are generated while they are loaded.
+Each table has its own random generator, so more posts do not change the follows. Only the salt of the password hash
+differs between runs.
 """
 
 from array import array
@@ -25,11 +25,11 @@ from api.db.session import db
 from api.models import Follow, Like, Post, TableCount, User
 from api.security.passwords import passwords
 
-PASSWORD = 'sample battery staple'  # noqa: S105 (no secret: it is printed)
+PASSWORD = 'sample battery staple'  # noqa: S105 (not a secret: it is printed)
 MAX_FOLLOWED = 2_000
 REPLIES, REPEAT_LIKE_SHARE = 0.2, 0.6
-ID_MASK = 0xFFFFFFFF  # what is an id in a pair of them
-# Users come in the first year; what they do is spread over the four years after it, always more.
+ID_MASK = 0xFFFFFFFF  # the lower id of a pair
+# Users register in the first year. Their activity grows over the four years after it.
 OPENED_AT, REGISTERED_BY, CLOSED_AT = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2026))
 
 NAMES = ('ana', 'ben', 'chloe', 'david', 'elif', 'farid', 'grace', 'hugo', 'ines', 'kemal', 'maja', 'noah', 'yara')
@@ -65,7 +65,7 @@ LIKE_COLUMNS = ('id', 'user_id', 'post_id', 'created_at')
 @click.option('--likes', default=5_000, show_default=True, type=click.IntRange(0))
 @with_appcontext
 def seed_command(users: int, follows: int, posts: int, likes: int) -> None:
-    """Fill an empty database with sample users, the same each time."""
+    """Fill an empty database with reproducible sample data."""
     if follows > (maximum := (users - 1) ** 2 + reader_follow_count(users, follows)):
         raise click.UsageError(f'{users} users can follow each other {maximum} times at most')
     if likes > users * posts:
@@ -93,19 +93,22 @@ def seed_command(users: int, follows: int, posts: int, likes: int) -> None:
 
 
 def draw_people(users: int) -> list[int]:
-    """The ids of all, the most active first: the hub. The last is the reader, who follows many and never posts."""
+    """Return the ids of all users, the most active first.
+
+    The first is the hub, whom many follow. The last is the reader, who follows many and never posts.
+    """
     people = list(range(1, users + 1))
     Random('people').shuffle(people)
     return people
 
 
 def reader_follow_count(users: int, follows: int) -> int:
-    """How many the reader follows."""
+    """Return how many users the reader follows."""
     return min(MAX_FOLLOWED, users - 1, follows // 2)
 
 
 def draw_follows(people: list[int], follows: int) -> Sequence[int]:
-    """Each follow as one number, follower * 2**32 + followed, in the order in which they happen."""
+    """Return each follow as one number, follower * 2**32 + followed, in chronological order."""
     random = Random('follows')
     popular = people[:1] + random.sample(people[1:], len(people) - 1)
     reader = people[-1]
@@ -123,7 +126,7 @@ def draw_follows(people: list[int], follows: int) -> Sequence[int]:
 
 
 def add_follows(random: Random, counts: Counter[int], people: list[int], follows: int) -> None:
-    """Shares follows out; those for somebody who follows everyone already go to the next."""
+    """Distribute follows over the users. If a user already follows everyone, the next user gets the follow."""
     for _ in range(follows):
         place = int(len(people) * random.random() ** 2)
         while counts[people[place]] == len(people):
@@ -132,38 +135,41 @@ def add_follows(random: Random, counts: Counter[int], people: list[int], follows
 
 
 def choose_followed(random: Random, popular: list[int], follower: int, count: int, chosen: set[int]) -> None:
-    """Adds to the chosen until they are `count`, the popular sooner than others."""
+    """Add users to the chosen until there are `count` of them, popular users with a higher probability."""
     for _ in range(4 * count):
         if len(chosen) == count:
             return
         chosen.add(popular[int(len(popular) * random.random() ** 2)])
         chosen.discard(follower)
-    # Of nearly everyone chance would take too long to find the last.
+    # If nearly all users are to be chosen, random draws would take too long to hit the last ones.
     others = (user for user in popular if user != follower and user not in chosen)
     chosen.update(list(islice(others, count - len(chosen))))
 
 
 def draw_authors(people: list[int], posts: int) -> Sequence[int]:
-    """Who writes each post. Two in five never do."""
+    """Return the author of each post. Two in five users never post."""
     random = Random('authors')
     active = people[: max(1, len(people) * 3 // 5)]
     return array('I', (active[int(len(active) * random.random() ** 3)] for _ in range(posts)))
 
 
 def draw_reply_targets(posts: int) -> Sequence[int]:
-    """The post that each post answers, or 0."""
+    """Return for each post the id of the post that it replies to, or 0."""
     random = Random('replies')
     drawn = (pick_recent_post(random, id - 1) if random.random() < REPLIES else 0 for id in range(1, posts + 1))
     return array('I', drawn)
 
 
 def pick_recent_post(random: Random, last: int) -> int:
-    """A post up to the last, mostly one of the last ten, or 0 where there is none."""
+    """Return the id of a post up to the last, usually one of the last ten, or 0 if there is none."""
     return min(last, max(1, last + 1 - int(random.paretovariate(0.5))))
 
 
 def draw_likes(people: list[int], posts: int, likes: int) -> Sequence[int]:
-    """Each like as one number, user * 2**32 + post, in order: of a recent post, or of one that is liked already."""
+    """Return each like as one number, user * 2**32 + post, in chronological order.
+
+    A like is of a recent post, or of a post that is liked already.
+    """
     random = Random('likes')
     liked, counts = array('Q'), count_posts(posts)
     for id in range(likes):
@@ -173,14 +179,14 @@ def draw_likes(people: list[int], posts: int, likes: int) -> Sequence[int]:
         )
         while counts[post] == len(people):
             post = post % posts + 1
-        # From a place of its own on, each post is liked by one after the other, so that nobody likes it twice.
+        # Each post has its own first user and goes on in order, so that no user likes it twice.
         liked.append(people[(post * 7919 + counts[post]) % len(people)] << 32 | post)
         counts[post] += 1
     return liked
 
 
 def count_posts(posts: int, ids: Iterable[int] = ()) -> 'array[int]':
-    """How often each post's id occurs, by the id; much smaller than a Counter."""
+    """Return an array with the number of occurrences of each post id. It is much smaller than a Counter."""
     counts = array('I', bytes(4 * (posts + 1)))
     for id in ids:
         counts[id] += 1
@@ -218,7 +224,7 @@ def post_rows(authors: Sequence[int], reply_targets: Sequence[int], liked: Seque
     likes = count_posts(len(authors), (pair & ID_MASK for pair in liked))
     replies = count_posts(len(authors), reply_targets)
     for id, (author, reply_to) in enumerate(zip(authors, reply_targets, strict=True), start=1):
-        # One sentence mostly, and up to five, which are more than fit.
+        # Usually one sentence, at most five, cut to the maximum length of a post.
         text_ = ' '.join(random.choices(texts, k=1 + int(5 * random.random() ** 3)))[:280].strip()
         yield (
             id,
@@ -234,7 +240,7 @@ def post_rows(authors: Sequence[int], reply_targets: Sequence[int], liked: Seque
 def like_rows(liked: Sequence[int], posts: int) -> Iterator[tuple[Any, ...]]:
     share = 0.0
     for id, pair in enumerate(liked, start=1):
-        # Not before the like before it, nor before the post.
+        # A like is neither older than the previous like nor than its post.
         share = max(share, id / len(liked), (pair & ID_MASK) / posts)
         yield id, pair >> 32, pair & ID_MASK, timestamp(REGISTERED_BY, CLOSED_AT, share)
 
@@ -258,25 +264,25 @@ def timestamp(start: datetime, end: datetime, share: float) -> datetime:
 
 
 def lock_empty(connection: Connection) -> None:
-    """Lets nobody else write; raises ClickException where somebody did."""
+    """Block other writers. Raise ClickException if there are users."""
     disable_timeouts(connection)
     if connection.dialect.name == 'postgresql':
         connection.execute(text('LOCK TABLE posts, likes, follows, users, table_counts IN SHARE ROW EXCLUSIVE MODE'))
     if connection.scalar(select(User.id).limit(1)):
-        raise click.ClickException('there are users already: sample data go into an empty database')
+        raise click.ClickException('the database has users; sample data needs an empty database')
 
 
 def load(
     connection: Connection, model: type[Base], columns: Sequence[str], rows: Iterator[tuple[Any, ...]], count: int
 ) -> None:
-    """Writes rows, whose values come in the order of the columns, as fast as the database takes them."""
+    """Insert rows, whose values are in the order of the columns, and show a progress bar."""
     label = f'{count} {model.__tablename__}'
     with click.progressbar(rows, length=count, label=label, update_min_steps=BATCH_SIZE) as bar:
         write_rows(connection, cast(Table, model.__table__), columns, bar)
 
 
 def finish_load(connection: Connection) -> None:
-    """Lets ids go on after the last, and tells the planner what there is."""
+    """Let ids continue after the last one, and update the statistics of the query planner."""
     for model in (User, Follow, Post, Like):
         table = model.__tablename__
         if connection.dialect.name == 'postgresql':
@@ -287,7 +293,7 @@ def finish_load(connection: Connection) -> None:
 
 
 def vacuum() -> None:
-    """Does what PostgreSQL's autovacuum would soon do: answers may come from the indexes alone then."""
+    """Vacuum the tables as PostgreSQL's autovacuum would do soon, so that index-only scans are possible."""
     if db.engine.dialect.name == 'postgresql':
         with autocommit_engine(db.engine).connect() as connection:
             disable_timeouts(connection)

@@ -1,7 +1,7 @@
-"""What a database looks like from inside, against what the models would make of an empty one.
+"""Compare the structure of a database with the models.
 
-alembic's own comparison passes over primary keys, checks and expressions. Here the models are created beside the
-database (in memory, or in a schema that is rolled back), both are read back the same way, each difference is a line.
+Alembic's own comparison ignores primary keys, check constraints and expressions. Here the tables of the models are
+created in a scratch database (in memory, or in a schema that is rolled back), and both are reflected in the same way.
 """
 
 import warnings
@@ -15,7 +15,7 @@ VERSION_TABLE = 'alembic_version'
 
 
 def differences(connection: Connection) -> list[str]:
-    """Lines that are only in the database ('- ...') or only in the models ('+ ...')."""
+    """Return a line for each difference: '- ...' exists only in the database, '+ ...' only in the models."""
     database_lines = structure(connection, None)
     model_lines = model_structure(connection)
     return [f'- {line}' for line in sorted(database_lines - model_lines)] + [
@@ -24,6 +24,7 @@ def differences(connection: Connection) -> list[str]:
 
 
 def model_structure(connection: Connection) -> set[str]:
+    """Return the structure that the models have on this kind of database."""
     if connection.dialect.name == 'sqlite':
         with create_engine('sqlite://').connect() as scratch:
             Base.metadata.create_all(scratch)
@@ -39,11 +40,11 @@ def model_structure(connection: Connection) -> set[str]:
 
 
 def structure(connection: Connection, schema: str | None) -> set[str]:
-    """A line for each column, key, constraint and index."""
+    """Return a line for each column, key, constraint and index."""
     inspector = inspect(connection)
     lines = index_lines(connection, schema)
     with warnings.catch_warnings():
-        # Those are what `index_lines` reads.
+        # `index_lines` reads expression-based indexes.
         warnings.filterwarnings('ignore', 'Skipped unsupported reflection of expression-based index')
         for table in inspector.get_table_names(schema):
             if table != VERSION_TABLE:
@@ -69,7 +70,7 @@ def table_lines(inspector: Inspector, table: str, schema: str | None) -> set[str
 
 
 def index_lines(connection: Connection, schema: str | None) -> set[str]:
-    """Indexes as the database itself writes them, expressions and all."""
+    """Return the SQL of each index, including expressions, and in SQLite a line for each AUTOINCREMENT table."""
     if connection.dialect.name == 'sqlite':
         rows = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
         tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")

@@ -1,4 +1,4 @@
-"""What changed between two OpenAPI documents, in sentences for clients, and whether it breaks them."""
+"""Changes between two OpenAPI documents, as sentences for clients, with a flag for breaking changes."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -9,7 +9,7 @@ from api.openapi_diff.schemas import Json, Schemas
 
 
 class Change(NamedTuple):
-    """operation: its method and path; empty where it is about all of them."""
+    """One change. operation: method and path, empty if the change affects all operations."""
 
     breaking: bool
     operation: str
@@ -21,14 +21,14 @@ class Change(NamedTuple):
 
 
 def diff_documents(old: Json, new: Json) -> list[Change]:
-    """All changes, those first that break clients."""
+    """Return all changes, breaking changes first."""
     schemas = Schemas(old, new)
     before, after = list_operations(old), list_operations(new)
     changes_by_operation = {
         name: set(diff_operation(schemas, before[name], after[name])) for name in before if name in after
     }
     common = set.intersection(*changes_by_operation.values()) if len(changes_by_operation) > 1 else set()
-    found = [Change(True, name, 'Gone.') for name in before if name not in after]
+    found = [Change(True, name, 'Removed.') for name in before if name not in after]
     found += merge_changes('', common | set(diff_security_schemes(old, new)) | set(diff_common_headers(schemas)))
     for name in changes_by_operation:
         found += merge_changes(name, changes_by_operation[name] - common)
@@ -45,22 +45,22 @@ def list_operations(document: Json) -> dict[str, Json]:
 
 
 def diff_security_schemes(old: Json, new: Json) -> Iterator[OperationChange]:
-    """How credentials are sent."""
+    """Yield changes of how credentials are sent."""
     before, after = (document.get('components', {}).get('securitySchemes', {}) for document in (old, new))
     for name in before:
         if name in after and before[name] | {'description': ''} != after[name] | {'description': ''}:
-            yield OperationChange(True, 'credentials', 'sent in another way', name)
+            yield OperationChange(True, 'credentials', 'sent in a different way', name)
 
 
 def diff_common_headers(schemas: Schemas) -> Iterator[OperationChange]:
-    """Those that every answer has."""
+    """Yield changes of the headers that all responses have."""
     before, after = (as_object_schema(document, document.get('x-headers', {})) for document in schemas)
     for difference in schemas.diff(before, after):
-        yield OperationChange(difference.widened, 'every answer, header', difference.what, difference.at)
+        yield OperationChange(difference.widened, 'every response, header', difference.what, difference.at)
 
 
 def merge_changes(operation: str, changes: set[OperationChange]) -> Iterator[Change]:
-    """Members of which the same is to be said share a sentence."""
+    """Merge changes with the same text into one sentence that lists their fields."""
     for (breaking, part, what), group in groupby(sorted(changes), key=lambda change: change[:3]):
         names = ', '.join(f'`{change.at}`' for change in group if change.at)
         place = ' '.join(filter(None, [part, names]))

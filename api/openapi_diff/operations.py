@@ -1,6 +1,6 @@
-"""What differs between two states of an operation.
+"""Compare two versions of an operation.
 
-What clients send can become more, what they get can become less; the opposite breaks those who rely on the old state.
+A request may be widened and a response may be narrowed; the opposite breaks clients of the old version.
 docs/decisions/0011-contract-changes.md has the rules that do not follow from that.
 """
 
@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 from api.openapi_diff.schemas import Difference, Json, Schemas, resolve
 
-# The schemes that credentials may have, with their scopes.
+# Security schemes that are required together, with the scopes of each.
 SecurityRequirement = Mapping[str, list[str]]
 
 
 class OperationChange(NamedTuple):
-    """part: of the operation, as a sentence begins. at: the member, header or parameter; both may be empty."""
+    """One change. part: the part of the operation, which starts the sentence. at: the field, header or parameter.
+
+    Both may be empty.
+    """
 
     breaking: bool
     part: str
@@ -34,7 +37,7 @@ def diff_operation(schemas: Schemas, old: Json, new: Json) -> Iterator[Operation
     yield from diff_responses(schemas, old['responses'], new['responses'])
 
 
-def describe_part(whole: str, difference: Difference, subject: str = 'member') -> str:
+def describe_part(whole: str, difference: Difference, subject: str = 'field') -> str:
     return f'{whole}, {subject}' if difference.at else whole
 
 
@@ -72,11 +75,11 @@ def select_parameters(document: Json, operation: Json, location: str) -> Json:
 
 
 def as_object_schema(document: Json, parts: Json) -> Json:
-    """Parameters or headers as the members of a schema, so that they are compared as those are."""
+    """Return parameters or headers as an object schema, so that they are compared like fields."""
     resolved = {name: resolve(document, part) for name, part in parts.items()}
     return {
         'type': 'object',
-        # How they are written is no matter of schemas, and must not change either.
+        # Their serialization is not part of a schema, but must not change either.
         'properties': {
             name: part['schema'] | {'style': part.get('style', 'usual'), 'explode': part.get('explode', 'usual')}
             for name, part in resolved.items()
@@ -96,17 +99,17 @@ def diff_content(schemas: Schemas, old: Json, new: Json) -> Iterator[Difference]
     before, after = old.get('content', {}), new.get('content', {})
     for media_type in before | after:
         if media_type not in after:
-            yield Difference(True, True, '', f'never `{media_type}` any more')
+            yield Difference(True, True, '', f'no longer `{media_type}`')
         elif media_type not in before:
-            yield Difference(False, False, '', f'may be `{media_type}`, too')
+            yield Difference(False, False, '', f'can also be `{media_type}`')
         else:
             yield from schemas.diff(before[media_type]['schema'], after[media_type]['schema'])
 
 
 def diff_responses(schemas: Schemas, old: Json, new: Json) -> Iterator[OperationChange]:
-    """Which errors there are may change: every client has to reckon with any."""
+    """Yield changes of responses. New or removed error statuses are compatible: clients must expect any error."""
     for status in old.keys() ^ new.keys():
-        yield OperationChange(status.startswith('2'), 'status', 'new' if status in new else 'gone', status)
+        yield OperationChange(status.startswith('2'), 'status', 'new' if status in new else 'removed', status)
     common = [status for status in old if status in new]
     found: dict[tuple[str, Difference], list[str]] = {}
     for status in common:
@@ -119,9 +122,9 @@ def diff_responses(schemas: Schemas, old: Json, new: Json) -> Iterator[Operation
 
 
 def diff_response(schemas: Schemas, old: Json, new: Json) -> Iterator[tuple[str, Difference]]:
-    """With what it is about: a member or a header."""
+    """Yield each difference with its subject: 'field' or 'header'."""
     for difference in diff_content(schemas, old, new):
-        yield 'member', difference
+        yield 'field', difference
     before, after = (
         as_object_schema(document, response.get('headers', {}))
         for document, response in ((schemas.old, old), (schemas.new, new))
@@ -132,9 +135,9 @@ def diff_response(schemas: Schemas, old: Json, new: Json) -> Iterator[tuple[str,
 
 def describe_statuses(statuses: list[str], common: list[str]) -> str:
     if len(statuses) == 1:
-        return f'answer {statuses[0]}'
+        return f'response {statuses[0]}'
     if statuses == common:
-        return 'every answer'
+        return 'every response'
     if statuses == [status for status in common if status >= '4']:
         return 'every error'
-    return f'answers {", ".join(statuses)}'
+    return f'responses {", ".join(statuses)}'

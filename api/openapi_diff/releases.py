@@ -1,4 +1,4 @@
-"""Released documents, which docs/contract/ keeps by their dates, and the breaks that are declared for the next."""
+"""Released documents in docs/contract/, named by date, and the declared breaking changes of the next release."""
 
 import json
 from datetime import date
@@ -14,14 +14,17 @@ EMPTY_DOCUMENT: Json = {'paths': {}}
 
 
 class Release(NamedTuple):
-    """What came with a release. date: in ISO form; None for what is not released yet."""
+    """The changes of a release. date: in ISO format, None for unreleased changes."""
 
     date: str | None
     changes: list[Change]
 
 
 class Check(NamedTuple):
-    """What changed since the last release. undeclared: what breaks without a word. outdated: what is declared only."""
+    """The changes since the last release.
+
+    undeclared: breaking changes without a declaration. outdated: declarations without a breaking change.
+    """
 
     changes: list[Change]
     undeclared: list[str]
@@ -29,13 +32,13 @@ class Check(NamedTuple):
 
 
 def changelog(document: Json) -> list[Release]:
-    """Everything that led to the document, the newest first."""
+    """Return the changes of all releases and of the given document, the newest first."""
     states = [('', EMPTY_DOCUMENT), *released_documents().items(), (None, document)]
     return [Release(name, diff_documents(old, new)) for (_, old), (name, new) in pairwise(states)][::-1]
 
 
 def check_breaks() -> Check:
-    """Holds the committed document against the last release and what is declared."""
+    """Compare the committed document with the last release and the declared breaking changes."""
     changes = diff_documents(list(released_documents().values())[-1], json.loads((DOCS / 'openapi.json').read_bytes()))
     breaks = [change.line for change in changes if change.breaking]
     declared = declared_breaks((DOCS / 'contract' / 'breaks.txt').read_text())
@@ -43,18 +46,18 @@ def check_breaks() -> Check:
 
 
 def release(day: date) -> None:
-    """Makes the committed document the last release; of a day it is the latest that counts."""
+    """Store the committed document as the release of a day, replacing one of the same day; clear the declarations."""
     (DOCS / 'contract' / f'{day}.json').write_bytes((DOCS / 'openapi.json').read_bytes())
     (DOCS / 'contract' / 'breaks.txt').write_text('')
 
 
 def released_documents() -> dict[str, Json]:
-    """The released documents by their dates, the oldest first."""
+    """Return the released documents by date, the oldest first."""
     return {path.stem: json.loads(path.read_bytes()) for path in sorted((DOCS / 'contract').glob('*.json'))}
 
 
 def declared_breaks(text: str) -> set[str]:
-    """The lines that follow a reason: `# ...`, up to an empty line. Without a reason nothing is declared."""
+    """Return the lines between a reason, `# ...`, and the next empty line. Lines without a reason are ignored."""
     declared, has_reason = set(), False
     for line in text.splitlines():
         if not line or line.startswith('#'):

@@ -1,6 +1,6 @@
-"""What differs between two schemas: what the one allows and the other refuses.
+"""Compare two schemas: find the values that one accepts and the other rejects.
 
-Whether that breaks anybody is not known here: it depends on who sends what the schemas describe.
+Whether a difference breaks clients depends on who sends the value, which the caller knows.
 """
 
 import json
@@ -25,14 +25,14 @@ BOUNDS = {
 INTEGER_LIMITS = {'int32': 2**31, 'int64': 2**63}
 MAX_LENGTH_SHOWN = 40
 NESTED_KEYWORDS = {'items': '[]', 'additionalProperties': '.*'}
-# Nothing depends on these, or they are compared in a way of their own.
+# Annotations, and keywords that have their own comparison.
 IGNORED_KEYWORDS = {'title', 'description', 'examples', 'deprecated', '$ref', 'type', 'properties', 'required', 'anyOf'}
 
 
 class Difference(NamedTuple):
-    """lost: whether something is refused that was allowed. gained: whether something is allowed that was refused.
+    """One difference. narrowed: accepted values are now rejected. widened: rejected values are now accepted.
 
-    at: the member that it is about, `items[].text`; empty for the whole.
+    at: the path of the field, such as `items[].text`, empty for the whole schema.
     """
 
     narrowed: bool
@@ -42,7 +42,7 @@ class Difference(NamedTuple):
 
 
 def resolve(document: Json, part: Json) -> Json:
-    """What the part refers to, with what stands beside the reference; the part itself where it is none."""
+    """Return the target of a `$ref`, merged with its sibling keywords; the part itself if it is not a reference."""
     if '$ref' not in part:
         return part
     target: Any = document
@@ -52,13 +52,13 @@ def resolve(document: Json, part: Json) -> Json:
 
 
 class Schemas(NamedTuple):
-    """Two documents whose schemas are compared."""
+    """Two documents with schemas to compare."""
 
     old: Json
     new: Json
 
     def diff(self, old: Json, new: Json, at: str = '', within: References = frozenset()) -> Iterator[Difference]:
-        """within: the references that led here, so that a schema within itself comes to an end."""
+        """Yield the differences. within: the references followed so far, so that recursive schemas terminate."""
         references = old.get('$ref', ''), new.get('$ref', '')
         if references in within:
             return
@@ -79,7 +79,7 @@ class Schemas(NamedTuple):
             path = f'{at}.{name}' if at else name
             old_value, new_value = name in old.get('required', []), name in new.get('required', [])
             if name not in after:
-                yield Difference(True, True, path, 'gone')
+                yield Difference(True, True, path, 'removed')
             elif name not in before:
                 yield Difference(new_value, False, path, 'new, required' if new_value else 'new')
             else:
@@ -96,7 +96,7 @@ class Schemas(NamedTuple):
             yield from self.diff(before[name], after[name], at, within)
 
     def diff_keywords(self, old: Json, new: Json, at: str, within: References) -> Iterator[Difference]:
-        """All other keywords, known or not: none may change without a word."""
+        """Compare all other keywords. Changes of unknown keywords are reported too."""
         for keyword in sorted((old.keys() | new.keys()) - IGNORED_KEYWORDS):
             old_value, new_value = old.get(keyword), new.get(keyword)
             if keyword in NESTED_KEYWORDS and isinstance(old_value, dict) and isinstance(new_value, dict):
@@ -109,28 +109,29 @@ class Schemas(NamedTuple):
 
 def diff_values(before: set[str], after: set[str], at: str) -> Iterator[Difference]:
     if widened := sorted(after - before):
-        yield Difference(False, True, at, f'may be {", ".join(widened)}, too')
+        yield Difference(False, True, at, f'can also be {", ".join(widened)}')
     if narrowed := sorted(before - after):
-        yield Difference(True, False, at, f'never {", ".join(narrowed)} any more')
+        yield Difference(True, False, at, f'no longer {", ".join(narrowed)}')
 
 
 def diff_keyword(keyword: str, old_value: Any, new_value: Any, at: str) -> Difference:
-    """A keyword that is absent allows everything."""
+    """Return the difference of one keyword. An absent keyword accepts every value."""
     if keyword in BOUNDS:
         sign = 1 if 'max' in keyword.lower() else -1
         before, after = (inf if bound is None else sign * bound for bound in (old_value, new_value))
         narrowed, widened = after < before, after > before
     elif keyword == 'default':
-        # Whoever leaves it out gets something else, which no other value makes up for.
+        # Clients that omit the value get different behaviour, which no other keyword compensates.
         narrowed, widened = True, False
     else:
         narrowed, widened = new_value is not None, old_value is not None
     texts = describe_value(keyword, new_value), describe_value(keyword, old_value)
-    what = ', formerly '.join(texts) if texts[0] != texts[1] else f'another {keyword}'
+    what = ', formerly '.join(texts) if texts[0] != texts[1] else f'different {keyword}'
     return Difference(narrowed, widened, at, what)
 
 
 def describe_value(keyword: str, value: Any) -> str:
+    """Return a keyword and its value as words. Long values are not shown."""
     if value is None:
         return 'without limit' if keyword in BOUNDS else f'no {keyword}'
     if keyword in BOUNDS:
@@ -140,7 +141,7 @@ def describe_value(keyword: str, value: Any) -> str:
 
 
 def normalize_bounds(schema: Json) -> Json:
-    """The schema with the bounds that a format of integers stands for, which is nothing else."""
+    """Return the schema with an int32 or int64 format replaced by the equivalent minimum and maximum."""
     limit = INTEGER_LIMITS.get(schema.get('format', ''))
     if limit is None:
         return schema

@@ -29,4 +29,4 @@ def restored(stage: Stage, findings: Findings) -> None:
         findings.expect(missing == 0, f'{missing} of {len(before):,} posts from before it are not in it')
         findings.expect(copy.flask('db', 'check').wait() == 0, 'its structure is right')
         copy.flask('recount').wait()
-        findings.expect('all counters are right' in copy.log.read_text(), 'so are its counters')
+        findings.expect('all counters are correct' in copy.log.read_text(), 'so are its counters')

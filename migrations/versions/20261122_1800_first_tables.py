@@ -1,4 +1,4 @@
-"""first tables: users, follows, posts, tokens, totals"""
+"""Create the first tables: users, follows, posts, tokens and totals."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""replies, likes, and the edits of posts"""
+"""Add replies, likes and post versions."""
 
 import sqlalchemy as sa
 from alembic import op

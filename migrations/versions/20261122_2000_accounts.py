@@ -1,4 +1,4 @@
-"""personal access tokens, verified addresses, disabled accounts, and the outbox"""
+"""Add personal access tokens, verified e-mail addresses, disabled accounts and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ moment = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # Not in a batch: to copy the table would lose the indexes on lower(username) and lower(email).
+    # No batch: copying the table would lose the indexes on lower(username) and lower(email).
     op.add_column('users', sa.Column('email_verified', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('users', sa.Column('credentials_version', big, server_default='0', nullable=False))
     op.add_column('users', sa.Column('disabled_at', moment))

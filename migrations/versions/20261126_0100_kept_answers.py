@@ -1,4 +1,4 @@
-"""answers of requests with an Idempotency-Key"""
+"""Add stored responses of requests with an Idempotency-Key."""
 
 import sqlalchemy as sa
 from alembic import op

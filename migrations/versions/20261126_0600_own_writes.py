@@ -1,4 +1,4 @@
-"""when a user last wrote something, where a replica is read"""
+"""Add the time of a user's last write, which decides whether they read from a replica."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Not in a batch: to copy the table would lose the indexes on lower(username) and lower(email).
+    # No batch: copying the table would lose the indexes on lower(username) and lower(email).
     op.add_column('users', sa.Column('wrote_at', sa.DateTime(timezone=True)))
 
 

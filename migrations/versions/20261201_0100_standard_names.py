@@ -1,6 +1,6 @@
-"""standard names: jobs, idempotency records, table counts and the time of a user's last write
+"""Rename tables and columns to jobs, idempotency_records, table_counts and users.last_write_at.
 
-The version of the application before this one must not run meanwhile: it knows the old names only.
+Stop the previous version of the application first: it uses the old names.
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ depends_on = None
 big = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 moment = sa.DateTime(timezone=True)
 
-# Table and column, old and new.
+# Old names to new names.
 TABLES = {'outbox': 'jobs', 'kept_answers': 'idempotency_records', 'totals': 'table_counts'}
 COLUMNS = {
     'outbox': {'topic': 'type'},
@@ -82,7 +82,7 @@ def rename(source: str, target: str, columns: dict, constraints: dict, indexes: 
 
 
 def copy(table: str, source: str, target: str) -> None:
-    """Create the table under its other name, copy its rows and the last id that it gave out, and drop it (SQLite)."""
+    """Create the table under its other name, copy its rows and its last assigned id, and drop the source (SQLite)."""
     create(table, target)
     names = COLUMN_ORDER[table]
     new = table != target

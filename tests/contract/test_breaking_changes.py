@@ -46,18 +46,18 @@ def test_no_declaration_is_outdated() -> None:
 def test_diff_fails_until_breaks_are_declared(docs: Path) -> None:
     undeclared = run('diff')
     assert undeclared.exit_code == 1
-    assert undeclared.output.startswith('UNDECLARED  GET /a: Gone.\ncompatible  GET /c: New: List notes.\nError: ')
-    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Gone.\n')
+    assert undeclared.output.startswith('UNDECLARED  GET /a: Removed.\ncompatible  GET /c: New: List notes.\nError: ')
+    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Removed.\n')
     declared = run('diff')
-    assert (declared.exit_code, declared.output.splitlines()[0]) == (0, 'breaking    GET /a: Gone.')
+    assert (declared.exit_code, declared.output.splitlines()[0]) == (0, 'breaking    GET /a: Removed.')
     (docs / 'openapi.json').write_text(json.dumps(paths('/a', '/b')))
     outdated = run('diff')
     assert outdated.exit_code == 1
-    assert outdated.output.startswith('outdated    GET /a: Gone.\nError: ')
+    assert outdated.output.startswith('outdated    GET /a: Removed.\nError: ')
 
 
 def test_release_becomes_the_new_baseline(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Gone.\n')
+    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Removed.\n')
     monkeypatch.setattr('api.cli.openapi.utcnow', lambda: datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     assert (run('release').exit_code, run('diff').output) == (0, '')
     assert (docs / 'contract' / '2026-02-03.json').read_text() == json.dumps(paths('/b', '/c'))
@@ -68,6 +68,6 @@ def test_changelog_lists_the_changes_of_all_releases(docs: Path) -> None:
     (docs / 'contract' / '2026-02-03.json').write_text(json.dumps(paths('/b')))
     assert changelog(paths('/b', '/c')) == [
         (None, [(False, 'GET /c', 'New: List notes.')]),
-        ('2026-02-03', [(True, 'GET /a', 'Gone.')]),
+        ('2026-02-03', [(True, 'GET /a', 'Removed.')]),
         ('2026-01-01', [(False, f'GET {path}', 'New: List notes.') for path in ('/a', '/b')]),
     ]

@@ -66,10 +66,10 @@ def test_backup_and_restore_round_trip(app, flask, restored, tmp_path):
     assert succeed(flask('backup', file)) == f'{file}: {file.stat().st_size} bytes\n'
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert names(tmp_path) == ['a backup?']
-    assert succeed(restore(restored, file)) == f'{file} is restored\n'
+    assert succeed(restore(restored, file)) == f'{file} restored\n'
     assert databases.dump_rows(restored) == databases.dump_rows(app)
     succeed(restored.test_cli_runner().invoke(args=['db', 'check']))
-    expect_error(restore(restored, file), 'the database is not empty, there are ')
+    expect_error(restore(restored, file), 'the database is not empty, it has the tables ')
 
 
 def test_backup_during_writes_is_consistent(app, flask, restored, tmp_path, login):
@@ -99,7 +99,7 @@ def test_backup_during_writes_is_consistent(app, flask, restored, tmp_path, logi
     assert len(written) > len(acknowledged), output
 
     succeed(restore(restored, tmp_path / 'backup'))
-    assert restored.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are right\n'
+    assert restored.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are correct\n'
     with restored.app_context():
         found = set(db.session.execute(text('SELECT id FROM posts')).scalars())
         if db.engine.dialect.name == 'sqlite':
@@ -111,7 +111,7 @@ def test_backup_during_writes_is_consistent(app, flask, restored, tmp_path, logi
 def test_existing_file_is_not_overwritten(flask, tmp_path):
     file = tmp_path / 'backup'
     file.write_text('precious')
-    expect_error(flask('backup', file), f'{file} is there already; --overwrite replaces it')
+    expect_error(flask('backup', file), f'{file} already exists; use --overwrite to replace it')
     assert file.read_text() == 'precious'
     succeed(flask('backup', '--overwrite', file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -220,7 +220,7 @@ def test_password_is_not_on_the_command_line(pretended, tmp_path):
     ('script', 'message'),
     [
         ('echo "pg_dump: error: no\nway" >&2; exit 1', 'pg_dump: error: no way'),
-        ('kill -9 $$', 'pg_dump was ended by -9'),
+        ('kill -9 $$', 'pg_dump failed with exit code -9'),
     ],
 )
 def test_failing_tool_leaves_no_file(pretended, tmp_path, script, message):
@@ -232,5 +232,5 @@ def test_failing_tool_leaves_no_file(pretended, tmp_path, script, message):
 def test_missing_tool_is_reported(pretended, tmp_path, monkeypatch):
     app = pretended('')
     monkeypatch.setenv('PATH', '/nowhere')
-    message = "pg_dump is not here: install PostgreSQL's client"
+    message = 'pg_dump not found: install the PostgreSQL client'
     expect_error(app.test_cli_runner().invoke(args=['backup', str(tmp_path / 'backup')]), message)

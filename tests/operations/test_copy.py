@@ -87,7 +87,7 @@ def test_copy_contains_all_rows_and_works(seeded, target, copied):
     ]
     assert contents(target) == contents(seeded)
     assert target.test_cli_runner().invoke(args=['db', 'check']).exit_code == 0
-    assert target.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are right\n'
+    assert target.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are correct\n'
 
 
 def test_copy_does_not_reuse_ids(seeded, target, copied):
@@ -163,13 +163,13 @@ def test_copy_into_non_empty_target_fails(seeded, target, copied):
     user = insert(User).values(id=1, username='ana', email='', password_hash='', created_at=utcnow())
     change(target, user, insert(Job).values(type='x', created_at=utcnow()))
     before = contents(target)
-    expect_error(copied(), 'the target has rows already, in users, jobs: it has to be empty')
+    expect_error(copied(), 'the target must be empty, but has rows in users, jobs')
     assert contents(target) == before
 
 
 def test_copy_onto_itself_fails(seeded, settings):
     before = contents(seeded)
-    expect_error(seeded.test_cli_runner().invoke(args=['copy', settings.database_url]), 'the target has rows already')
+    expect_error(seeded.test_cli_runner().invoke(args=['copy', settings.database_url]), 'the target must be empty')
     assert contents(seeded) == before
 
 
@@ -206,7 +206,7 @@ def test_unreachable_target_is_reported(app, url, message):
 def test_invalid_target_url_is_rejected(app, url):
     response = app.test_cli_runner().invoke(args=['copy', url])
     assert response.exit_code == 2
-    assert 'is not a URL of the form' in response.output
+    assert 'must be a URL of the form' in response.output
 
 
 @pytest.mark.parametrize('target_url', ['postgresql'], indirect=True)
@@ -216,11 +216,13 @@ def test_text_invalid_for_postgresql_is_reported(app, target, copied):
         pytest.skip('PostgreSQL does not hold it')
     user = {'email': '', 'password_hash': '', 'created_at': utcnow()}
     change(app, insert(User).values(id=7, username='\0', **user))
-    expect_error(copied(), 'users 7 is not for PostgreSQL: PostgreSQL text fields cannot contain NUL (0x00) bytes')
+    expect_error(
+        copied(), 'PostgreSQL rejects the row 7 of users: PostgreSQL text fields cannot contain NUL (0x00) bytes'
+    )
     change(app, update(User).values(username='x' * 65))
     expect_error(copied(), 'value too long for type character varying(64) CONTEXT: COPY users, line 1')
     change(app, update(User).values(username='ana'), text("UPDATE users SET email = x'ff'"))
-    expect_error(copied(), 'users did not arrive as it was sent: 1 rows, sha256 ')
+    expect_error(copied(), 'the copy of users differs: expected 1 rows, sha256 ')
     assert {name: len(found) for name, found in contents(target).items() if found} == {'table_counts': 1}
 
 
@@ -259,7 +261,7 @@ def test_changed_row_is_detected(seeded, target, copied, monkeypatch):
             connection.execute(update(Follow).where(Follow.id == 7).values(created_at=utcnow()))
 
     monkeypatch.setattr(copy, 'write_rows', write_otherwise)
-    expect_error(copied(), 'follows did not arrive as it was sent: 200 rows, sha256 ')
+    expect_error(copied(), 'the copy of follows differs: expected 200 rows, sha256 ')
     assert {name: found for name, found in contents(target).items() if found} == {'table_counts': [('users', 0)]}
 
 

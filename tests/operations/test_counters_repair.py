@@ -41,7 +41,7 @@ def tamper(app: Flask, *changes: object) -> None:
 def test_correct_counters_stay_unchanged(app, recount):
     before = counters(app)
     response = recount()
-    assert (response.exit_code, response.output) == (0, 'all counters are right\n')
+    assert (response.exit_code, response.output) == (0, 'all counters are correct\n')
     assert counters(app) == before
 
 
@@ -53,25 +53,25 @@ def test_off_by_one_counters_are_repaired(app, recount, counter, wrong):
         expected = len(db.session.scalars(select(counter).where(counter != wrong)).all())
     tamper(app, update(counter.class_).values({counter: wrong}))
     response = recount()
-    assert (response.exit_code, response.output) == (0, f'{expected} counters were wrong and are repaired\n')
+    assert (response.exit_code, response.output) == (0, f'{expected} wrong counters repaired\n')
     assert counters(app) == before
-    assert recount().output == 'all counters are right\n'
+    assert recount().output == 'all counters are correct\n'
 
 
 @pytest.mark.parametrize('wrong', [0, 8, 10])
 def test_wrong_user_count_is_repaired(app, recount, wrong):
     before = counters(app)
     tamper(app, update(TableCount).where(TableCount.table_name == 'users').values(row_count=wrong))
-    assert '1 counters were wrong' in recount().output
+    assert '1 wrong counters' in recount().output
     assert counters(app) == before
 
 
 def test_missing_user_count_is_created(app, recount):
     before = counters(app)
     tamper(app, delete(TableCount))
-    assert recount().output == '1 counters were wrong and are repaired\n'
+    assert recount().output == '1 wrong counters repaired\n'
     assert counters(app) == before
-    assert recount().output == 'all counters are right\n'
+    assert recount().output == 'all counters are correct\n'
 
 
 def test_every_counter_is_covered():
@@ -90,12 +90,12 @@ def test_several_wrong_counters_are_repaired(app, recount):
         update(Post).where(Post.id == 1).values(like_count=999, reply_count=999),
         update(TableCount).where(TableCount.table_name == 'users').values(row_count=3),
     )
-    assert '6 counters were wrong' in recount().output
+    assert '6 wrong counters' in recount().output
     assert counters(app) == before
 
 
 def test_repair_of_an_empty_database(app):
-    assert app.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are right\n'
+    assert app.test_cli_runner().invoke(args=['counters', 'repair']).output == 'all counters are correct\n'
 
 
 def test_repair_does_not_wait_for_an_open_insert(app, login):
@@ -115,4 +115,4 @@ def test_repair_does_not_wait_for_an_open_insert(app, login):
         connection.execute(INSERT_POST[connection.dialect.name], values)
         db.session.commit()
     counting.join()
-    assert responses[0].output == 'all counters are right\n'
+    assert responses[0].output == 'all counters are correct\n'

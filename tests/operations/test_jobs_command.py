@@ -52,8 +52,8 @@ def deliver(app: Flask) -> int:
 
 
 def test_empty_job_queue(outbox):
-    assert outbox().output == '0 waiting\n'
-    assert outbox('--retry').output == '0 are due again\n0 waiting\n'
+    assert outbox().output == '0 jobs pending\n'
+    assert outbox('--retry').output == '0 failed jobs will be retried\n0 jobs pending\n'
 
 
 def test_pending_jobs_are_counted_failed_ones_listed(app, outbox, readers, mail_server):
@@ -68,7 +68,7 @@ def test_pending_jobs_are_counted_failed_ones_listed(app, outbox, readers, mail_
     with app.app_context():
         rows = db.session.execute(select(Job.id, Job.created_at).order_by(Job.id)).all()
     facts = [(rows[0], 'ana', 554), (rows[2], 'cleo', 550)]
-    assert waiting == '1 waiting'
+    assert waiting == '1 jobs pending'
     assert failed == [
         f'{row.id}  reset_password  {name}@example.com  {row.created_at:%Y-%m-%d %H:%M}  SMTPDataError {code}'
         for row, name, code in facts
@@ -79,12 +79,12 @@ def test_failed_jobs_are_retried(app, outbox, readers, mail_server):
     enqueue_mails(app, readers)
     mail_server.answers = {'RCPT': '550 no such user'}
     deliver(app)
-    assert outbox('--retry').output == '3 are due again\n3 waiting\n'
+    assert outbox('--retry').output == '3 failed jobs will be retried\n3 jobs pending\n'
     deliver(app)
-    assert outbox('--retry').output == '3 are due again\n3 waiting\n'
+    assert outbox('--retry').output == '3 failed jobs will be retried\n3 jobs pending\n'
     mail_server.answers = {}
     assert deliver(app) == 3
-    assert outbox('--retry').output == '0 are due again\n0 waiting\n'
+    assert outbox('--retry').output == '0 failed jobs will be retried\n0 jobs pending\n'
     assert sorted(mail_server.recipients) == readers
 
 
@@ -95,7 +95,7 @@ def test_retried_jobs_have_all_attempts_again(app, outbox, readers, mail_server)
     outbox('--retry')
     mail_server.answers = {'DATA': '450 later'}
     deliver(app)
-    assert outbox().output == '1 waiting\n'
+    assert outbox().output == '1 jobs pending\n'
     with app.app_context():
         assert db.session.scalar(select(Job.attempts)) == 1
 
@@ -104,7 +104,7 @@ def test_retry_does_not_make_pending_jobs_due(app, outbox, readers, mail_server)
     enqueue_mails(app, readers)
     mail_server.answers = {'DATA': '450 later'}
     deliver(app)
-    assert outbox('--retry').output == '0 are due again\n3 waiting\n'
+    assert outbox('--retry').output == '0 failed jobs will be retried\n3 jobs pending\n'
     with app.app_context():
         assert min(db.session.scalars(select(Job.due_at)).all()) > utcnow()
     assert deliver(app) == 0

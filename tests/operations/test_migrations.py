@@ -301,7 +301,7 @@ def test_dangling_foreign_keys_are_reported(flask_db, engine):
         connection.execute(text("INSERT INTO posts (id, author_id, text, created_at) VALUES (7, 8, '', '2026-01-01')"))
     response = flask_db('upgrade')
     assert response.exit_code == 1
-    assert response.output.startswith("Error: rows that refer to nothing: [('posts', 7, 'users', ")
+    assert response.output.startswith("Error: rows that reference missing rows: [('posts', 7, 'users', ")
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def test_seed_requires_an_empty_database(app, seed, make_user):
     response = seed()
     assert (response.exit_code, response.output) == (
         1,
-        'Error: there are users already: sample data go into an empty database\n',
+        'Error: the database has users; sample data needs an empty database\n',
     )
     assert databases.dump_rows(app) == before
 

@@ -88,9 +88,9 @@ def test_replica_must_be_postgresql(monkeypatch):
     assert read_settings().database_replica_url == 'postgresql+psycopg://u@r/d'
     for url in ('sqlite:///b.sqlite', 'nonsense'):
         (line,) = error_lines(monkeypatch, DATABASE_REPLICA_URL=url)
-        assert line.startswith('DATABASE_REPLICA_URL: is not a URL of the form ')
+        assert line.startswith('DATABASE_REPLICA_URL: must be a URL of the form ')
     (line,) = error_lines(monkeypatch, DATABASE_URL='sqlite:///a.sqlite', DATABASE_REPLICA_URL=replica)
-    assert line == 'DATABASE_REPLICA_URL: is of a replica, which SQLite has not; set DATABASE_URL to PostgreSQL'
+    assert line == 'DATABASE_REPLICA_URL: must be empty unless DATABASE_URL is a PostgreSQL URL'
 
 
 def test_environment_overrides_the_env_file(monkeypatch, tmp_path):
@@ -105,17 +105,17 @@ def test_environment_overrides_the_env_file(monkeypatch, tmp_path):
     ('values', 'line'),
     [
         ({'SECRET_KEY': None}, r'SECRET_KEY: .*not set\.'),
-        ({'SECRET_KEY': ''}, 'SECRET_KEY: is shorter than 32 characters.*'),
-        ({'SECRET_KEY': 'short'}, 'SECRET_KEY: is shorter than 32 characters.*'),
-        ({'SECRET_KEY': SAMPLE_SECRET_KEY}, 'SECRET_KEY: is the sample key.*'),
-        ({'SECRET_KEY_FALLBACKS': 'short'}, 'SECRET_KEY_FALLBACKS: .*shorter than 32.*'),
+        ({'SECRET_KEY': ''}, 'SECRET_KEY: must have 32 characters or more.*'),
+        ({'SECRET_KEY': 'short'}, 'SECRET_KEY: must have 32 characters or more.*'),
+        ({'SECRET_KEY': SAMPLE_SECRET_KEY}, 'SECRET_KEY: must not be the sample key.*'),
+        ({'SECRET_KEY_FALLBACKS': 'short'}, 'SECRET_KEY_FALLBACKS: .*must have 32 characters or more.*'),
         ({'FLASK_DEBUG': '1'}, 'FLASK_DEBUG: must be off in production'),
         ({'PUBLIC_URL': None}, r'PUBLIC_URL: .*not set\.'),
-        ({'PUBLIC_URL': 'api.example.com'}, 'PUBLIC_URL: is not of the form https://api.example.com'),
+        ({'PUBLIC_URL': 'api.example.com'}, 'PUBLIC_URL: must have the form https://api.example.com'),
         ({'MAIL_SERVER': None}, r'MAIL_SERVER: .*not set\.'),
         (
             {'WEB_WORKERS': '2', 'RATELIMIT_STORAGE_URI': 'memory://'},
-            'RATELIMIT_STORAGE_URI: is memory://.* each of 2 processes .*',
+            'RATELIMIT_STORAGE_URI: must be a Redis URL: each of 2 processes .*',
         ),
     ],
 )
@@ -163,7 +163,7 @@ def run_failing(arguments: list[str], values: Mapping[str, str | None]) -> subpr
     ],
 )
 def test_public_url_must_be_an_origin(monkeypatch, url):
-    assert error_lines(monkeypatch, PUBLIC_URL=url) == ['PUBLIC_URL: is not of the form https://api.example.com']
+    assert error_lines(monkeypatch, PUBLIC_URL=url) == ['PUBLIC_URL: must have the form https://api.example.com']
 
 
 @pytest.mark.parametrize('url', ['https://api.example.com', 'http://localhost:8000', 'https://[::1]:8443'])
@@ -181,7 +181,7 @@ def test_development_links_use_the_server_address(monkeypatch):
 
 @pytest.mark.parametrize('sender', ['', 'sender', 'a@', '@b', 'a b@c', 'A <a@b>', 'a@b,c@d', 'a@b\nBcc: c@d'])
 def test_invalid_sender_is_rejected(monkeypatch, sender):
-    assert error_lines(monkeypatch, MAIL_FROM=sender) == ['MAIL_FROM: is not an e-mail address']
+    assert error_lines(monkeypatch, MAIL_FROM=sender) == ['MAIL_FROM: must be an e-mail address']
 
 
 @pytest.mark.parametrize('name', ['MAIL_PORT', 'MAIL_SECURITY', 'REQUIRE_VERIFIED_EMAIL', 'RATELIMIT_ENABLED'])
@@ -213,7 +213,7 @@ def test_several_processes_need_a_storage_uri(monkeypatch):
 @pytest.mark.parametrize('uri', ['', 'redis', 'redis://', 'redis:///0', 'memcached://h', 'http://h', 'memory://x'])
 def test_unknown_storage_is_rejected(monkeypatch, uri):
     (line,) = error_lines(monkeypatch, RATELIMIT_STORAGE_URI=uri)
-    assert line == 'RATELIMIT_STORAGE_URI: is not memory:// or of the form redis://host:port/number'
+    assert line == 'RATELIMIT_STORAGE_URI: must be memory:// or have the form redis://host:port/number'
 
 
 def error_lines(monkeypatch: pytest.MonkeyPatch, **values: str) -> list[str]:
@@ -243,7 +243,7 @@ def test_cors_origins_are_a_list(monkeypatch):
     setenv(monkeypatch, ENVIRONMENT='development', CORS_ORIGINS='https://app.example.com,http://localhost:3000')
     assert read_settings().cors_origins == ('https://app.example.com', 'http://localhost:3000')
     assert error_lines(monkeypatch, CORS_ORIGINS='https://app.example.com/') == [
-        'CORS_ORIGINS: is not of the form https://api.example.com'
+        'CORS_ORIGINS: must have the form https://api.example.com'
     ]
     assert error_lines(monkeypatch, CORS_ORIGINS='*')
 
@@ -261,4 +261,4 @@ def test_security_contact_must_be_a_uri(monkeypatch, contact):
 )
 def test_invalid_contact_is_rejected(monkeypatch, contact):
     (line,) = error_lines(monkeypatch, SECURITY_CONTACT=contact)
-    assert line.startswith('SECURITY_CONTACT: is not of the form')
+    assert line.startswith('SECURITY_CONTACT: must have the form')

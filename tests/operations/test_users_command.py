@@ -66,7 +66,7 @@ def test_unknown_username_is_rejected(run, login, app, command, name):
     before = dump_rows(app)
     response = run(command, name, stdin='y\n')
     assert response.exit_code == 2
-    assert 'there is no user of this name' in response.output
+    assert 'no user has this name' in response.output
     assert dump_rows(app) == before
     assert ana.get('/api/me').status_code == 200
 
@@ -83,7 +83,7 @@ def test_disable_revokes_all_credentials(app, run, login):
     token = make_token(ana)
     post = add_posts(app, ana.id, 1)[0]
     response = run('disable', 'ANA')
-    assert (response.exit_code, response.output) == (0, 'ana is disabled, and their tokens have ended\n')
+    assert (response.exit_code, response.output) == (0, 'ana is disabled and their tokens are revoked\n')
     assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     assert count(app, Token, Token.user_id == ana.id) == 0
     assert ben.get('/api/me').status_code == 200
@@ -122,7 +122,7 @@ def test_enabled_user_logs_in_but_old_tokens_stay_revoked(run, login):
     token = make_token(ana)
     run('disable', 'ana')
     response = run('enable', 'Ana')
-    assert (response.exit_code, response.output) == (0, 'ana may log in\n')
+    assert (response.exit_code, response.output) == (0, 'ana can log in again\n')
     assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     given = ana.ask_for_token('ana')
     assert given.status_code == 200
@@ -154,7 +154,7 @@ def test_delete_asks_for_confirmation(app, run, login, stdin):
     ana = login('ana')
     response = run('delete', 'ana', stdin=stdin)
     assert response.exit_code == 1
-    assert 'There is no way back. Delete the account and everything in it? [y/N]' in response.output
+    assert 'This cannot be undone. Delete the account and all its data? [y/N]' in response.output
     assert ana.get('/api/me').status_code == 200
 
 
@@ -202,7 +202,7 @@ def test_reset_voids_the_password_and_queues_mail(app, run, login, anonymous, mo
     token = make_token(ana)
     response = run('reset-password', 'ana')
     assert response.exit_code == 0
-    assert response.output == 'a link is on its way to ana, whose password and tokens have ended\n'
+    assert response.output == 'the password and tokens of ana are invalid now; a reset link will be mailed to them\n'
     assert [status_of(ana, secret) for secret in (ana.token, token)] == [401, 401]
     assert count(app, Token) == 0
     assert anonymous.ask_for_token('ana').status_code == 401
@@ -219,7 +219,7 @@ def test_tokens_are_listed_without_secrets(run, login):
     assert response.exit_code == 0
     by_password, personal = response.output.splitlines()
     until = r'until \d{4}-\d\d-\d\d \d\d:\d\d'
-    assert re.fullmatch(rf'\d+  by password  {until}  everything', by_password)
+    assert re.fullmatch(rf'\d+  session  {until}  all scopes', by_password)
     assert re.fullmatch(rf'\d+  nightly  {until}  users:read posts:read', personal)
     assert not [secret for secret in (ana.token, ben.token, token, others) if secret in response.output]
 

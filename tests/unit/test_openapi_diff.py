@@ -15,11 +15,11 @@ TREE: Json = {'type': 'object', 'properties': {'text': TEXT, 'replies': {'type':
 
 # (old, new, message, whether the change breaks clients that send it, whether it breaks clients that receive it)
 SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
-    (TEXT, {'type': ['string', 'null']}, ': may be null, too.', False, True),
-    ({'type': ['string', 'null']}, TEXT, ': never null any more.', True, False),
-    ({'type': 'integer'}, {'type': 'number'}, ': may be number, too.', False, True),
-    ({'enum': ['a', 'b']}, {'enum': ['a', 'b', 'c']}, ': may be c, too.', False, True),
-    ({'enum': ['a', 'b']}, {'enum': ['a']}, ': never b any more.', True, False),
+    (TEXT, {'type': ['string', 'null']}, ': can also be null.', False, True),
+    ({'type': ['string', 'null']}, TEXT, ': no longer null.', True, False),
+    ({'type': 'integer'}, {'type': 'number'}, ': can also be number.', False, True),
+    ({'enum': ['a', 'b']}, {'enum': ['a', 'b', 'c']}, ': can also be c.', False, True),
+    ({'enum': ['a', 'b']}, {'enum': ['a']}, ': no longer b.', True, False),
     ({'enum': ['a']}, {}, ': no enum, formerly enum `["a"]`.', False, True),
     ({}, {'enum': ['a']}, ': enum `["a"]`, formerly no enum.', True, False),
     ({'maxLength': 9}, {'maxLength': 5}, ': at most 5 characters, formerly at most 9 characters.', True, False),
@@ -27,7 +27,7 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
     ({'minimum': 0}, {'minimum': 1}, ': at least 1, formerly at least 0.', True, False),
     ({}, {'exclusiveMinimum': 0}, ': above 0, formerly without limit.', True, False),
     ({'pattern': 'a'}, {'pattern': 'b'}, ': pattern `b`, formerly pattern `a`.', True, True),
-    ({'pattern': 'a' * 50}, {'pattern': 'b' * 50}, ': another pattern.', True, True),
+    ({'pattern': 'a' * 50}, {'pattern': 'b' * 50}, ': different pattern.', True, True),
     ({'format': 'date'}, {}, ': no format, formerly format `date`.', False, True),
     ({'format': 'int64'}, {'minimum': -(2**63), 'maximum': 2**63 - 1}, '', False, False),
     (
@@ -43,7 +43,7 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
     (
         {'items': TEXT},
         {'items': TEXT | {'maxLength': 5}},
-        ', member `[]`: at most 5 characters, formerly without limit.',
+        ', field `[]`: at most 5 characters, formerly without limit.',
         True,
         False,
     ),
@@ -51,27 +51,27 @@ SCHEMAS: list[tuple[Json, Json, str, bool, bool]] = [
     (
         {'additionalProperties': TEXT},
         {'additionalProperties': {'type': ['string', 'null']}},
-        ', member `.*`: may be null, too.',
+        ', field `.*`: can also be null.',
         False,
         True,
     ),
-    (OBJECT, OBJECT | {'properties': {'name': TEXT}}, ', member `about`: gone.', True, True),
-    (OBJECT, OBJECT | {'required': ['name', 'about']}, ', member `about`: required.', True, False),
-    (OBJECT, OBJECT | {'required': []}, ', member `name`: optional.', False, True),
+    (OBJECT, OBJECT | {'properties': {'name': TEXT}}, ', field `about`: removed.', True, True),
+    (OBJECT, OBJECT | {'required': ['name', 'about']}, ', field `about`: required.', True, False),
+    (OBJECT, OBJECT | {'required': []}, ', field `name`: optional.', False, True),
     (
         {'type': 'object'},
         {'type': 'object', 'properties': {'b': TEXT, 'a': TEXT}},
-        ', member `a`, `b`: new.',
+        ', field `a`, `b`: new.',
         False,
         False,
     ),
-    ({'type': 'object'}, OBJECT | {'properties': {'name': TEXT}}, ', member `name`: new, required.', True, False),
-    ({'$ref': '#/t'}, {'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, ': may be null, too.', False, True),
-    ({'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, {'$ref': '#/t'}, ': never null any more.', True, False),
+    ({'type': 'object'}, OBJECT | {'properties': {'name': TEXT}}, ', field `name`: new, required.', True, False),
+    ({'$ref': '#/t'}, {'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, ': can also be null.', False, True),
+    ({'anyOf': [{'$ref': '#/t'}, {'type': 'null'}]}, {'$ref': '#/t'}, ': no longer null.', True, False),
     (
         {'anyOf': [{'$ref': '#/t'}]},
         {'anyOf': [{'$ref': '#/t'}, TEXT | {'format': 'date'}]},
-        ': may be {"format": "date", "type": "string"}, too.',
+        ': can also be {"format": "date", "type": "string"}.',
         False,
         True,
     ),
@@ -114,25 +114,25 @@ def diff(old: Json, new: Json) -> list[tuple[bool, str]]:
     return [(change.breaking, change.what) for change in found]
 
 
-@pytest.mark.parametrize(('old', 'new', 'text', 'to_send', 'to_get'), SCHEMAS)
-def test_breaking_depends_on_the_direction(old: Json, new: Json, text: str, to_send: bool, to_get: bool) -> None:
-    expected = [(to_send, f'Body{text}')] if text else []
-    assert diff(document(**body(old)), document(**body(new))) == expected
-    expected = [(to_get, f'Answer 200{text}')] if text else []
-    assert diff(document(**response(old)), document(**response(new))) == expected
+@pytest.mark.parametrize(('old', 'new', 'what', 'to_send', 'to_get'), SCHEMAS)
+def test_breaking_depends_on_the_direction(old: Json, new: Json, what: str, to_send: bool, to_get: bool) -> None:
+    expected = [(to_send, f'Body{what}')] if what else []
+    assert said(document(**body(old)), document(**body(new))) == expected
+    expected = [(to_get, f'Response 200{what}')] if what else []
+    assert said(document(**answer(old)), document(**answer(new))) == expected
 
 
 def test_changed_type_is_the_only_difference() -> None:
-    assert diff(document(**response(OBJECT)), document(**response(TEXT))) == [
-        (True, 'Answer 200: may be string, too.'),
-        (False, 'Answer 200: never object any more.'),
+    assert said(document(**answer(OBJECT)), document(**answer(TEXT))) == [
+        (True, 'Response 200: can also be string.'),
+        (False, 'Response 200: no longer object.'),
     ]
 
 
 def test_recursive_schema_terminates() -> None:
     longer = {**TREE, 'properties': {**TREE['properties'], 'text': TEXT | {'maxLength': 9}}}
-    old, new = (document(schemas=schema, **response({'$ref': '#/t'})) for schema in (TREE, longer))
-    assert diff(new, old) == [(True, 'Answer 200, member `text`: without limit, formerly at most 9 characters.')]
+    old, new = (document(schemas=schema, **answer({'$ref': '#/t'})) for schema in (TREE, longer))
+    assert said(new, old) == [(True, 'Response 200, field `text`: without limit, formerly at most 9 characters.')]
 
 
 @pytest.mark.parametrize(
@@ -142,23 +142,23 @@ def test_recursive_schema_terminates() -> None:
         ({}, {'description': 'All of them.'}, []),
         ({}, query(), [(False, 'Query parameter `page`: new.')]),
         ({}, query(required=True), [(True, 'Query parameter `page`: new, required.')]),
-        (query(), {}, [(True, 'Query parameter `page`: gone.')]),
+        (query(), {}, [(True, 'Query parameter `page`: removed.')]),
         (query(), query(required=True), [(True, 'Query parameter `page`: required.')]),
         (query(), query(explode=False), [(True, 'Query parameter `page`: explode `false`, formerly explode `usual`.')]),
         ({}, body(TEXT, required=True), [
-            (True, 'Body: required.'), (False, 'Body: may be `application/json`, too.')]),
+            (True, 'Body: required.'), (False, 'Body: can also be `application/json`.')]),
         (body(TEXT, required=True), body(TEXT), [(False, 'Body: optional.')]),
-        (body(TEXT), {}, [(True, 'Body: never `application/json` any more.')]),
-        (response(TEXT), response(TEXT, media_type='text/plain'), [
-            (True, 'Answer 200: never `application/json` any more.'),
-            (False, 'Answer 200: may be `text/plain`, too.')]),
-        (responses('200', '404'), responses('200'), [(False, 'Status `404`: gone.')]),
-        (responses('200'), responses('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
-        (responses('200'), responses('201'), [(True, 'Status `200`: gone.'), (True, 'Status `201`: new.')]),
-        (responses('200', **headers()), responses('200', **headers(ETag=TEXT)), [
-            (False, 'Answer 200, header `ETag`: new, required.')]),
-        (responses('200', '404', **headers(ETag=TEXT)), responses('200', '404', **headers()), [
-            (True, 'Every answer, header `ETag`: gone.')]),
+        (body(TEXT), {}, [(True, 'Body: no longer `application/json`.')]),
+        (answer(TEXT), answer(TEXT, media_type='text/plain'), [
+            (True, 'Response 200: no longer `application/json`.'),
+            (False, 'Response 200: can also be `text/plain`.')]),
+        (answers('200', '404'), answers('200'), [(False, 'Status `404`: removed.')]),
+        (answers('200'), answers('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
+        (answers('200'), answers('201'), [(True, 'Status `201`: new.'), (True, 'Status `200`: removed.')]),
+        (answers('200', **headers()), answers('200', **headers(ETag=TEXT)), [
+            (False, 'Response 200, header `ETag`: new, required.')]),
+        (answers('200', '404', **headers(ETag=TEXT)), answers('200', '404', **headers()), [
+            (True, 'Every response, header `ETag`: removed.')]),
     ],
 )  # fmt: skip
 def test_changes_of_an_operation(old: Json, new: Json, expected: list[tuple[bool, str]]) -> None:
@@ -169,8 +169,8 @@ def test_changes_of_an_operation(old: Json, new: Json, expected: list[tuple[bool
     ('changed', 'part'),
     [
         ({'400', '404'}, 'Every error'),
-        ({'200', '400'}, 'Answers 200, 400'),
-        ({'404'}, 'Answer 404'),
+        ({'200', '400'}, 'Responses 200, 400'),
+        ({'404'}, 'Response 404'),
     ],
 )
 def test_equal_response_changes_share_a_sentence(changed: set[str], part: str) -> None:
@@ -203,7 +203,7 @@ def test_security_scheme_changes_are_breaking() -> None:
     bearer = {'type': 'http', 'scheme': 'bearer', 'description': 'A token.'}
     assert diff_documents(with_schemes(a=bearer), with_schemes(a=bearer | {'description': 'Yours.'}, b=bearer)) == []
     assert diff_documents(with_schemes(a=bearer, b=bearer), with_schemes(a=bearer | {'scheme': 'basic'})) == [
-        (True, '', 'Credentials `a`: sent in another way.')
+        (True, '', 'Credentials `a`: sent in a different way.')
     ]
 
 
@@ -211,8 +211,8 @@ def test_breaking_operation_changes_come_first() -> None:
     operation = document()['paths']['/notes']['get']
     old, new = {'paths': {'/notes': {'get': operation}}}, {'paths': {'/notes': {'post': operation}}}
     found = diff_documents(old, new)
-    assert found == [(True, 'GET /notes', 'Gone.'), (False, 'POST /notes', 'New: List notes.')]
-    assert [change.line for change in found] == ['GET /notes: Gone.', 'POST /notes: New: List notes.']
+    assert found == [(True, 'GET /notes', 'Removed.'), (False, 'POST /notes', 'New: List notes.')]
+    assert [change.line for change in found] == ['GET /notes: Removed.', 'POST /notes: New: List notes.']
 
 
 def test_changes_of_every_operation_are_merged() -> None:
@@ -224,8 +224,8 @@ def test_changes_of_every_operation_are_merged() -> None:
         )
     )
     found = diff_documents(old, new)
-    assert found == [(True, '', 'Query parameter `page`: gone.'), (False, 'PUT /notes', 'Deprecated.')]
-    assert found[0].line == 'All operations: Query parameter `page`: gone.'
+    assert found == [(True, '', 'Query parameter `page`: removed.'), (False, 'PUT /notes', 'Deprecated.')]
+    assert found[0].line == 'All operations: Query parameter `page`: removed.'
 
 
 def test_breaks_are_declared_below_a_reason() -> None:
