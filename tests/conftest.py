@@ -1,4 +1,4 @@
-"""Fixtures. A test that uses the database runs on SQLite and on PostgreSQL."""
+"""Fixtures for all tests. A test that uses the database runs on SQLite and on PostgreSQL."""
 
 import os
 import traceback
@@ -53,7 +53,7 @@ def spare_postgresql() -> Iterator[str]:
 
 @pytest.fixture
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """`empty_database('sqlite')` and `empty_database('postgresql')` return the URL of a database without tables."""
+    """Return a function that returns the URL of a database without tables: `empty_database('sqlite')`."""
 
     def make(kind: str) -> str:
         if kind == 'sqlite':
@@ -67,7 +67,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[
 
 @pytest.fixture(scope='session')
 def settings(database_url: str) -> Settings:
-    # As many threads as the tests have writers at a time, who wait for connections otherwise.
+    # The tests have at most this many concurrent writers. With fewer threads they would wait for connections.
     return Settings(database_url=database_url, log_level='ERROR', web_threads=8)
 
 
@@ -90,7 +90,7 @@ def migrated_app(settings: Settings) -> Iterator[Flask]:
 
 
 def record_open_transaction(connection: Any, record: object) -> None:
-    """Record where a connection goes back to the pool in a transaction, which nothing would end."""
+    """Record the stack of a connection that returns to the pool with an open transaction, which nothing would end."""
     if connection is None:
         return
     status = connection.info.transaction_status if hasattr(connection, 'pgconn') else connection.in_transaction
@@ -100,7 +100,7 @@ def record_open_transaction(connection: Any, record: object) -> None:
 
 @pytest.fixture
 def app(migrated_app: Flask) -> Iterator[Flask]:
-    """The application on a database without rows. Afterwards no token that was issued may be found there."""
+    """Yield the application with an empty database. Fail if a token that was issued is stored there in clear text."""
     yield migrated_app
     rows = databases.rows_of(migrated_app)
     found = databases.as_text(rows)
@@ -112,7 +112,7 @@ def app(migrated_app: Flask) -> Iterator[Flask]:
 
 @pytest.fixture
 def anonymous(app: Flask) -> Client:
-    """A client without credentials."""
+    """Return a client without credentials."""
     client = app.test_client()
     assert isinstance(client, Client)
     return client
@@ -120,7 +120,7 @@ def anonymous(app: Flask) -> Client:
 
 @pytest.fixture
 def make_user(anonymous: Client) -> Callable[..., dict[str, Any]]:
-    """Registers a user, `make_user('ana')`, and returns their entry."""
+    """Return a function that registers a user and returns their representation: `make_user('ana')`."""
 
     def register(username: str, **others: Any) -> dict[str, Any]:
         registration = {'username': username, 'email': f'{username}@example.com', 'password': PASSWORD} | others
@@ -139,7 +139,7 @@ def password_hash() -> str:
 
 @pytest.fixture
 def login(app: Flask, password_hash: str) -> Callable[[str], Client]:
-    """Makes a user and returns a client with their token: `login('ana')`. Their password is PASSWORD."""
+    """Return a function that adds a user with PASSWORD and returns a client with their token: `login('ana')`."""
 
     def log_in(username: str) -> Client:
         client = app.test_client()
@@ -161,13 +161,16 @@ def login(app: Flask, password_hash: str) -> Callable[[str], Client]:
 
 @pytest.fixture
 def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """`with count_queries() as statements:` collects what is sent to the database, transaction control aside."""
+    """Return a context manager that collects the statements of its block, except transaction control.
+
+    `with count_queries() as statements:`
+    """
 
     @contextmanager
     def counting() -> Iterator[list[str]]:
         statements: list[str] = []
 
-        def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
             if not statement.startswith(('BEGIN', 'SAVEPOINT', 'RELEASE', 'ROLLBACK', 'COMMIT')):
                 statements.append(statement)
 
@@ -179,11 +182,11 @@ def count_queries(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[], A
 
         with app.app_context():
             engine = db.engine
-        event.listen(engine, 'before_cursor_execute', note)
+        event.listen(engine, 'before_cursor_execute', record)
         with monkeypatch.context() as patch:
             patch.setattr('api.db.statement.execute', execute)
             yield statements
-        event.remove(engine, 'before_cursor_execute', note)
+        event.remove(engine, 'before_cursor_execute', record)
 
     return counting
 
@@ -196,7 +199,7 @@ def running_server(starts_processes: None, migrated_app: Flask, settings: Settin
 
 @pytest.fixture
 def server(app: Flask, running_server: Server) -> Server:
-    """A real server, in a process of its own, on the database of `app`."""
+    """Return a server in its own process, on the database of `app`."""
     return running_server
 
 
@@ -205,11 +208,11 @@ def operations(migrated_app: Flask) -> dict[str, Operation]:
     return read_operations(migrated_app)
 
 
-TEMPLATE_LIFETIME = 300  # links in a world work for ten minutes
+TEMPLATE_LIFETIME = 300  # seconds; the mail tokens of a world expire after ten minutes
 
 
 class WorldTemplate(NamedTuple):
-    """A world with its rows, and when it was built."""
+    """A world, its rows and the time at which it was built."""
 
     world: World
     rows: dict[str, list[tuple[Any, ...]]]
@@ -218,13 +221,13 @@ class WorldTemplate(NamedTuple):
 
 @pytest.fixture(scope='session')
 def templates(migrated_app: Flask) -> dict[str, WorldTemplate]:
-    """The template of `make_world`, once there is one."""
+    """Return the cache of `make_world`: empty until the first world is built."""
     return {}
 
 
 @pytest.fixture
 def make_world(app: Flask, password_hash: str, templates: dict[str, WorldTemplate]) -> Callable[[], World]:
-    """Build a world. In an empty database it is a copy of a template, which costs less."""
+    """Return a function that builds a world. In an empty database it restores a template, which takes less time."""
 
     def make() -> World:
         if not is_empty(app):

@@ -1,7 +1,6 @@
-"""Makes clients in Python and TypeScript from the document, checks their types, and has both tell a server one story.
+"""Generate clients in Python and TypeScript from the document, check their types, and run one story with each.
 
-`make clients` installs what this needs. What is generated lives in a temporary folder, and nothing is asked of the
-network.
+`make clients` installs the tools. Generated code is written to a temporary folder, without network access.
 """
 
 import os
@@ -18,7 +17,7 @@ HERE = Path(__file__).parent
 PYTHON = HERE / '.venv' / 'bin'
 NODE = HERE / 'node_modules'
 ENVIRONMENT = os.environ | {'DO_NOT_TRACK': '1', 'REDOCLY_TELEMETRY': 'off'}
-# The generator knows no JSON Lines: it leaves the answer of this operation out.
+# The generator does not support JSON Lines and omits this operation.
 LEFT_OUT = ['WARNING parsing GET /api/me/export within account.']
 
 
@@ -27,18 +26,18 @@ def run(*command: Path | str, folder: Path) -> None:
 
 
 def make_python(folder: Path) -> None:
-    """The package `microblog`, and its types and those of the story checked."""
+    """Generate the package `microblog`, and check its types and those of the story."""
     options = ['--meta', 'none', '--config', HERE / 'generator.yaml', '--output-path', folder / 'microblog']
     command = [PYTHON / 'openapi-python-client', 'generate', '--path', DOCUMENT, *options]
-    said = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True).stderr
-    assert [line for line in said.splitlines() if line.startswith('WARNING')] == LEFT_OUT, said
+    stderr = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True).stderr
+    assert [line for line in stderr.splitlines() if line.startswith('WARNING')] == LEFT_OUT, stderr
     run(PYTHON / 'mypy', '--strict', 'story.py', 'microblog', folder=folder)
 
 
 def make_typescript(folder: Path) -> None:
-    """`schema.ts`, and `story.js` when the types fit."""
+    """Generate `schema.ts`, and compile `story.js` if the types match."""
     (folder / 'node_modules').symlink_to(NODE)
-    # What has a default may be left out of a request.
+    # Fields with a default may be omitted in a request.
     options = ['--default-non-nullable=false', '--output=schema.ts']
     run(NODE / '.bin' / 'openapi-typescript', DOCUMENT, *options, folder=folder)
     run(NODE / '.bin' / 'tsc', folder=folder)
@@ -57,7 +56,7 @@ def main() -> None:
             url = f'http://127.0.0.1:{server.port}'
             run(PYTHON / 'python', 'story.py', url, folder=folder)
             run('node', 'story.js', url, folder=folder)
-    print('The story went well in Python and in TypeScript.')
+    print('The story passed in Python and in TypeScript.')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Holds docs/openapi.json against the rules of Redocly, Spectral and OWASP: any warning fails. Needs Node 20 or newer.
-# Nothing is asked of the network but these packages, and of those only what npm has not kept already.
+# Check docs/openapi.json against the rules of Redocly, Spectral and OWASP. Any warning fails. Needs Node 20 or newer.
+# Network access is limited to these packages, and only if npm has not cached them.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +10,7 @@ export npm_config_ignore_scripts=true npm_config_update_notifier=false npm_confi
 document=${1:-docs/openapi.json}
 npx --yes @redocly/cli@2.77.0 lint --extends=recommended-strict "$document"
 
-# Spectral looks for rules beside the file that names them; Git does not look into node_modules.
+# Spectral resolves rule sets relative to the file that names them. Git ignores node_modules.
 packages='@stoplight/spectral-cli@6.16.3 @stoplight/spectral-owasp-ruleset@2.0.1'
 modules=tests/contract/node_modules
 if [ "$(cat $modules/.installed 2>/dev/null)" != "$packages" ]; then

@@ -1,4 +1,4 @@
-"""Nothing that clients rely on breaks without a word."""
+"""Tests that every breaking change of the API is declared."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ ADVICE = 'declare it in docs/contract/breaks.txt, below a line `# <why it has to
 
 @pytest.fixture
 def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where one document is released; the committed one is another: something is gone, and more is there."""
+    """Return a folder with one released document, and a current one that lacks an operation and adds another."""
     monkeypatch.setattr(releases, 'DOCS', tmp_path)
     (tmp_path / 'contract').mkdir()
     (tmp_path / 'contract' / '2026-01-01.json').write_text(json.dumps(paths('/a', '/b')))
@@ -31,8 +31,8 @@ def paths(*urls: str) -> dict[str, Any]:
     return {'paths': {url: {'get': operation} for url in urls}}
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(openapi_commands, words)
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(openapi_commands, arguments)
 
 
 def test_every_breaking_change_is_declared() -> None:
@@ -47,7 +47,7 @@ def test_diff_fails_until_breaks_are_declared(docs: Path) -> None:
     undeclared = run('diff')
     assert undeclared.exit_code == 1
     assert undeclared.output.startswith('UNDECLARED  GET /a: Removed.\ncompatible  GET /c: New: List notes.\nError: ')
-    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Removed.\n')
+    (docs / 'contract' / 'breaks.txt').write_text('# It was never called.\nGET /a: Removed.\n')
     declared = run('diff')
     assert (declared.exit_code, declared.output.splitlines()[0]) == (0, 'breaking    GET /a: Removed.')
     (docs / 'openapi.json').write_text(json.dumps(paths('/a', '/b')))
@@ -57,7 +57,7 @@ def test_diff_fails_until_breaks_are_declared(docs: Path) -> None:
 
 
 def test_release_becomes_the_new_baseline(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (docs / 'contract' / 'breaks.txt').write_text('# Nobody called it.\nGET /a: Removed.\n')
+    (docs / 'contract' / 'breaks.txt').write_text('# It was never called.\nGET /a: Removed.\n')
     monkeypatch.setattr('api.cli.openapi.utcnow', lambda: datetime(2026, 2, 3, 4, 5, tzinfo=UTC))
     assert (run('release').exit_code, run('diff').output) == (0, '')
     assert (docs / 'contract' / '2026-02-03.json').read_text() == json.dumps(paths('/b', '/c'))

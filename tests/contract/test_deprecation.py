@@ -1,4 +1,4 @@
-"""Clients notice that the contract changes, and that an operation will go."""
+"""Tests of how clients learn about changes of the document and about deprecated operations."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ from config import Settings
 from tests.support.client import Client
 
 SINCE, SUNSET = date(2027, 1, 1), date(2027, 7, 1)
-DEPRECATION, LEAVES = '@1798761600', 'Thu, 01 Jul 2027 00:00:00 GMT'
+DEPRECATION_HEADER, SUNSET_HEADER = '@1798761600', 'Thu, 01 Jul 2027 00:00:00 GMT'
 
 pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
 old = Blueprint('old', __name__)
@@ -32,9 +32,9 @@ old = Blueprint('old', __name__)
 @authenticate(token_auth, role='users:read')
 @response(HealthSchema)
 def show(id: int) -> dict[str, str]:
-    """Show what is old
+    """Show an old resource
 
-    As it was.
+    For existing clients.
     """
     return {'status': 'ok'}
 
@@ -43,16 +43,16 @@ def show(id: int) -> dict[str, str]:
 @deprecated(since=SINCE)
 @response(HealthSchema)
 def index() -> dict[str, str]:
-    """List what is old
+    """List old resources
 
-    As it was.
+    For existing clients.
     """
     return {'status': 'ok'}
 
 
 @pytest.fixture
 def with_old(settings: Settings) -> Iterator[FlaskClient]:
-    """A client of an application that has deprecated operations, too."""
+    """Return a client of an application with deprecated operations."""
     app = create_app(settings)
     app.register_blueprint(old)
     yield app.test_client()
@@ -116,8 +116,8 @@ def test_first_request_may_use_another_host(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ('path', 'status', 'expected'),
     [
-        ('/api/old/1', 401, [DEPRECATION, LEAVES]),
-        ('/api/older', 200, [DEPRECATION, None]),
+        ('/api/old/1', 401, [DEPRECATION_HEADER, SUNSET_HEADER]),
+        ('/api/older', 200, [DEPRECATION_HEADER, None]),
         ('/livez', 200, [None, None]),
         ('/nowhere', 404, [None, None]),
     ],
@@ -136,6 +136,6 @@ def test_document_marks_deprecated_operations(with_old: FlaskClient) -> None:
     shown, listed, alive = (document['paths'][path]['get'] for path in ('/api/old/{id}', '/api/older', '/livez'))
     assert (shown['deprecated'], listed['deprecated'], 'deprecated' in alive) == (True, True, False)
     assert shown['description'].endswith('Deprecated since 2027-01-01; it will be removed on 2027-07-01.')
-    assert listed['description'] == 'As it was.\n\nDeprecated since 2027-01-01.'
+    assert listed['description'] == 'For existing clients.\n\nDeprecated since 2027-01-01.'
     assert {'200', '401', '403', '404', '500'} < set(shown['responses'])
     assert document['x-headers'].keys() >= {'API-Contract', 'Deprecation', 'Sunset'}

@@ -1,4 +1,4 @@
-"""What must hold of the document as a whole."""
+"""Tests of the document as a whole."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -91,9 +91,9 @@ def test_view_without_scope_rejects_every_token(
     app = create_app(settings)
 
     def forgotten() -> str:
-        """Tell a secret
+        """Return a secret
 
-        To nobody.
+        The decorator names no scope.
         """
         return 'secret'
 
@@ -169,7 +169,7 @@ def test_servers_do_not_depend_on_the_first_host(settings: Settings) -> None:
 
 
 def examples_in(part: Any) -> Iterator[tuple[Any, Any]]:
-    """Each example below this part of the document, after its schema."""
+    """Yield the schema and value of each example in this part of the document."""
     if isinstance(part, dict):
         if 'schema' in part and 'example' in part:
             yield part['schema'], part['example']
@@ -183,19 +183,19 @@ def examples_in(part: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def absolute(schema: Any) -> Any:
-    """The schema with references that lead into the document from anywhere."""
+    """Return the schema with absolute references to the document."""
     return json.loads(json.dumps(schema).replace('"$ref": "#', f'"$ref": "{ROOT}#'))
 
 
 def all_links(base: type[Schema] = Schema) -> Iterator[Links]:
-    """The links of all schemas."""
+    """Yield the links of all schemas."""
     for schema in base.__subclasses__():
         yield from (field for field in schema._declared_fields.values() if isinstance(field, Links))
         yield from all_links(schema)
 
 
 class Ones(dict[str, int]):
-    """1 for whatever a template needs."""
+    """A mapping that returns 1 for every variable of a URL template."""
 
-    def __missing__(self, member: str) -> int:
+    def __missing__(self, name: str) -> int:
         return 1

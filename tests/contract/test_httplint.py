@@ -1,4 +1,4 @@
-"""Answers as they are on the wire, before the eyes of httplint, which REDbot is made of."""
+"""Tests of real responses with httplint, the library of REDbot."""
 
 import http.client
 import time
@@ -14,10 +14,10 @@ from config import Settings
 from support.servers import Server, start_server
 from tests.support.world import EXAMPLE_REQUESTS, Operation, World, call
 
-# The kinds of warnings that there may be, and why.
-EXPLAINED = {
-    'STATUS_BAD_REQUEST': 'said of every 400: it is what the status means',
-    'STORE_PUBLIC_UNNECESSARY': 'of the files of /docs, which proxies may keep whoever asks: Flask says so',
+# The warnings that are accepted, and why.
+ACCEPTED_WARNINGS = {
+    'STATUS_BAD_REQUEST': 'reported for every 400, because that is what the status means',
+    'STORE_PUBLIC_UNNECESSARY': 'for the static files of /docs: shared caches may store them, as Flask says',
 }
 PAGES = [
     '/',
@@ -32,7 +32,7 @@ PAGES = [
     '/.well-known/api-catalog',
 ]
 TEXT = '{"text": "hello"}'
-# status: method, path, headers and body of a request that it answers
+# By status: method, path, headers and body of a request that returns it
 FAILURES: dict[int, tuple[str, str, dict[str, str], str]] = {
     400: ('POST', '/api/posts', {}, '{}'),
     401: ('GET', '/api/users', {}, ''),
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, 
 
 
 class Exchange(NamedTuple):
-    """A request to a real server, and what it answered."""
+    """A request to a real server and its response."""
 
     method: str
     target: str
@@ -71,7 +71,7 @@ class Exchange(NamedTuple):
         return dict(self.fields)[name]
 
     def notes(self) -> list[Note]:
-        """What httplint has to say of the answer."""
+        """Return the notes of httplint about the response."""
         request = HttpRequestLinter()
         request.process_request_topline(self.method.encode(), f'http://localhost{self.target}'.encode(), b'1.1')
         request.process_headers([(name.encode(), value.encode()) for name, value in self.sent.items()])
@@ -82,11 +82,11 @@ class Exchange(NamedTuple):
         response.process_headers([(name.encode(), value.encode('latin-1')) for name, value in self.fields])
         response.feed_content(self.body)
         response.finish_content(complete=True)
-        return [note for each in response.notes for note in (each, *each.subnotes)]
+        return [item for note in response.notes for item in (note, *note.subnotes)]
 
 
 class Wire:
-    """What `call` needs of a client, over a connection to a server."""
+    """A client for `call` that sends requests over a connection to a server."""
 
     def __init__(self, server: Server):
         self.server = server
@@ -112,7 +112,7 @@ class Wire:
 
 @pytest.fixture(scope='module')
 def wire(starts_processes: None, migrated_app: Flask, settings: Settings) -> Iterator[Wire]:
-    """Of a server that nobody else asks, so that its limits are there for these tests."""
+    """Yield a client of a server that serves these tests only, so that other tests do not use up its rate limits."""
     with start_server(settings.database_url, RATELIMIT_ENABLED='true') as server:
         yield Wire(server)
 
@@ -129,11 +129,11 @@ def token(world: World) -> dict[str, str]:
 
 
 def check(exchange: Exchange, status: int) -> None:
-    """Fails where the answer is another, or httplint finds an error in it, or something that is not explained."""
+    """Fail if the status differs, or if httplint reports an error or a warning that is not accepted."""
     assert exchange.status_code == status, exchange.body
     found = [note for note in exchange.notes() if note.level in (levels.BAD, levels.WARN)]
-    unexplained = [note for note in found if note.level == levels.BAD or type(note).__name__ not in EXPLAINED]
-    assert not unexplained, [f'{type(note).__name__}: {note.summary}' for note in unexplained]
+    unaccepted = [note for note in found if note.level == levels.BAD or type(note).__name__ not in ACCEPTED_WARNINGS]
+    assert not unaccepted, [f'{type(note).__name__}: {note.summary}' for note in unaccepted]
 
 
 @pytest.mark.parametrize('id', EXAMPLE_REQUESTS)
@@ -144,34 +144,34 @@ def test_every_operation_passes_httplint(wire: Any, operations: dict[str, Operat
 
 @pytest.mark.parametrize('path', PAGES)
 def test_every_page_passes_httplint(wire: Wire, token: dict[str, str], path: str) -> None:
-    whole = wire.open(path, headers=token)
+    full = wire.open(path, headers=token)
     status = 302 if path == '/' else 200
-    check(whole, status)
+    check(full, status)
     check(wire.open(path, headers=token, method='HEAD'), status)
     check(wire.open(path, headers=token, method='OPTIONS'), 200)
-    tag = dict(whole.fields).get('etag')
-    assert tag or status == 302 or whole.header('cache-control') == 'no-store'
+    tag = dict(full.fields).get('etag')
+    assert tag or status == 302 or full.header('cache-control') == 'no-store'
     if tag:
         check(wire.open(path, headers={**token, 'If-None-Match': tag}), 304)
 
 
-@pytest.mark.parametrize('form', ['application/json', 'application/problem+json'])
+@pytest.mark.parametrize('accept', ['application/json', 'application/problem+json'])
 @pytest.mark.parametrize('status', FAILURES)
-def test_every_error_passes_httplint(wire: Wire, world: World, token: dict[str, str], status: int, form: str) -> None:
+def test_every_error_passes_httplint(wire: Wire, world: World, token: dict[str, str], status: int, accept: str) -> None:
     method, path, headers, body = FAILURES[status]
-    sent = {'Accept': form, **({} if status == 401 else token), **headers}
+    sent = {'Accept': accept, **({} if status == 401 else token), **headers}
     data = {'data': body, 'content_type': headers.get('Content-Type', 'application/json')} if body else {}
     check(wire.open(path.format(post=world.post), method=method, headers=sent, **data), status)
 
 
 def test_error_pages_and_favicon_pass_httplint(wire: Wire) -> None:
     check(wire.open('/nowhere', headers={'Accept': 'text/html'}), 404)
-    asked = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'POST'}
-    check(wire.open('/api/users', method='OPTIONS', headers=asked), 200)
+    preflight = {'Origin': 'https://app.example', 'Access-Control-Request-Method': 'POST'}
+    check(wire.open('/api/users', method='OPTIONS', headers=preflight), 200)
 
 
 def test_429_passes_httplint(wire: Wire) -> None:
-    body = {'data': '{"email": "somebody@example.com"}', 'content_type': 'application/json'}
+    body = {'data': '{"email": "user@example.com"}', 'content_type': 'application/json'}
     for _ in range(5):
         check(wire.open('/api/password-resets', method='POST', **body), 202)
     check(wire.open('/api/password-resets', method='POST', **body), 429)

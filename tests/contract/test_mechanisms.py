@@ -1,6 +1,6 @@
-"""How HTTP is spoken: every operation of the document, with every mechanism that it declares.
+"""Tests of HTTP mechanisms: for every operation of the document, every mechanism that it declares.
 
-Which ones apply follows from the document: from the parameters, headers and statuses of an operation.
+Which mechanisms apply follows from the parameters, headers and statuses of an operation.
 """
 
 import hashlib
@@ -33,26 +33,26 @@ DESCRIBED = {
     for method, operation in path.items()
 }
 SAME_AS_200 = ('ETag', 'Cache-Control', 'Vary', 'Link', 'Content-Security-Policy', 'API-Contract')
-ELSE = '"000000000000000000000000-000000000000000000000000"'
+OTHER_ETAG = '"000000000000000000000000-000000000000000000000000"'
 
 
-def taking(parameter: str) -> list[str]:
-    """The operations that declare it: by the name of a component, or of a parameter of the query."""
+def operations_with(parameter: str) -> list[str]:
+    """Return the ids of the operations that declare it, by the name of a component or of a query parameter."""
     return [
         id
         for id, operation in DESCRIBED.items()
         if any(
-            each.get('name') == parameter or each.get('$ref', '').endswith(f'/{parameter}')
-            for each in operation['parameters']
+            declared.get('name') == parameter or declared.get('$ref', '').endswith(f'/{parameter}')
+            for declared in operation['parameters']
         )
     ]
 
 
 class Send:
-    """`send(headers=..., query=..., body=...)`: the request of an operation that is known to succeed, by its owner."""
+    """Sends the example request of an operation as its owner: `send(headers=..., query=..., body=...)`."""
 
-    def __init__(self, app: Flask, client: Client, operation: Operation, known: ExampleRequest, world: World):
-        self.app, self.client, self.operation, self.known, self.world = app, client, operation, known, world
+    def __init__(self, app: Flask, client: Client, operation: Operation, example: ExampleRequest, world: World):
+        self.app, self.client, self.operation, self.example, self.world = app, client, operation, example, world
 
     @property
     def owner(self) -> Caller:
@@ -60,16 +60,16 @@ class Send:
 
     def __call__(self, method: str | None = None, **others: Any) -> Any:
         operation = self.operation._replace(method=method or self.operation.method)
-        return call(self.client, operation, self.known, self.owner, self.world, **others)
+        return call(self.client, operation, self.example, self.owner, self.world, **others)
 
     def follow(self, url: str) -> Any:
-        """What is at a link of an answer."""
+        """Return the body at a link of a response."""
         return self.client.get(url, headers={'Authorization': f'Bearer {self.owner.token}'}).json
 
     def get(self, **others: Any) -> Any:
-        """GET at the same URL."""
+        """Send GET to the same URL."""
         operation = self.operation._replace(method='GET', media_type=None)
-        return call(self.client, operation, self.known, self.owner, self.world, **others)
+        return call(self.client, operation, self.example, self.owner, self.world, **others)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def is_collection(id: str) -> bool:
 
 
 def schema_of(id: str) -> dict[str, Any]:
-    """The schema of an answer, or of the items of a collection."""
+    """Return the schema of a response, or of the items of a collection."""
     media = DESCRIBED[id]['responses']['200']['content']['application/json']
     schema = resolve(media['schema'])
     return resolve(schema['properties']['items']['items']) if 'items' in schema['properties'] else schema
@@ -104,11 +104,11 @@ def resolve(schema: dict[str, Any]) -> dict[str, Any]:
 # Conditional requests
 
 
-@pytest.mark.parametrize('id', taking('IfNoneMatch'))
+@pytest.mark.parametrize('id', operations_with('IfNoneMatch'))
 class TestIfNoneMatch:
-    def test_what_is_unchanged_is_304_with_the_headers_of_the_200(self, send: Send, id: str) -> None:
-        whole = send()
-        tag = whole.headers['ETag']
+    def test_unchanged_resource_returns_304_with_headers_of_200(self, send: Send, id: str) -> None:
+        full = send()
+        tag = full.headers['ETag']
         assert tag.startswith('W/') == is_collection(id)
         for method in ('GET', 'HEAD'):
             for sent in (tag, f'"other", {tag}', tag.removeprefix('W/'), '*'):
@@ -116,18 +116,18 @@ class TestIfNoneMatch:
                 assert (same.status_code, same.data) == (304, b''), sent
                 assert not {'Content-Type', 'Content-Length'} & set(same.headers.keys())
                 assert [same.headers.get(name) for name in SAME_AS_200] == [
-                    whole.headers.get(name) for name in SAME_AS_200
+                    full.headers.get(name) for name in SAME_AS_200
                 ]
 
-    def test_what_is_not_is_200(self, send: Send, id: str) -> None:
-        assert send(headers={'If-None-Match': ELSE}).status_code == 200
+    def test_changed_resource_returns_200(self, send: Send, id: str) -> None:
+        assert send(headers={'If-None-Match': OTHER_ETAG}).status_code == 200
 
 
-@pytest.mark.parametrize('id', [id for id in taking('IfNoneMatch') if takes_a_token(id)])
+@pytest.mark.parametrize('id', [id for id in operations_with('IfNoneMatch') if takes_a_token(id)])
 def test_if_none_match_without_credentials_is_401(send: Send, id: str) -> None:
-    stranger = Caller('nobody', works=False)
-    refused = call(send.client, send.operation, send.known, stranger, send.world, headers={'If-None-Match': '*'})
-    assert refused.status_code == 401
+    anonymous = Caller('anonymous', works=False)
+    rejected = call(send.client, send.operation, send.example, anonymous, send.world, headers={'If-None-Match': '*'})
+    assert rejected.status_code == 401
 
 
 def test_etag_is_the_same_for_all_callers(login: Callable[[str], Client]) -> None:
@@ -138,38 +138,39 @@ def test_etag_is_the_same_for_all_callers(login: Callable[[str], Client]) -> Non
     assert ana.get('/api/me').headers['ETag'] == seen[0].headers['ETag']
 
 
-@pytest.mark.parametrize('id', taking('IfMatch'))
+@pytest.mark.parametrize('id', operations_with('IfMatch'))
 class TestIfMatch:
-    def test_it_is_done_where_nothing_has_changed(self, send: Send, id: str) -> None:
+    def test_current_etag_is_accepted(self, send: Send, id: str) -> None:
         tag = send.get().headers['ETag']
-        assert send(headers={'If-Match': f'"other", {tag}'}).status_code == send.known.status
+        assert send(headers={'If-Match': f'"other", {tag}'}).status_code == send.example.status
 
-    def test_any_version_will_do_for_a_star(self, send: Send, id: str) -> None:
-        assert send(headers={'If-Match': '*'}).status_code == send.known.status
+    def test_star_matches_any_version(self, send: Send, id: str) -> None:
+        assert send(headers={'If-Match': '*'}).status_code == send.example.status
 
-    @pytest.mark.parametrize('tag', [ELSE, 'W/{tag}', 'nonsense', '""'])
-    def test_it_is_412_and_nothing_changes_where_it_was_different(self, send: Send, id: str, tag: str) -> None:
+    @pytest.mark.parametrize('tag', [OTHER_ETAG, 'W/{tag}', 'nonsense', '""'])
+    def test_other_etag_returns_412_and_changes_nothing(self, send: Send, id: str, tag: str) -> None:
         tag, before = tag.format(tag=send.get().headers['ETag']), dump_rows(send.app)
-        refused = send(headers={'If-Match': tag})
-        assert refused.status_code == 412
-        assert refused.json == {'error': 'Precondition Failed', 'message': 'the resource has changed since you read it'}
+        rejected = send(headers={'If-Match': tag})
+        assert rejected.status_code == 412
+        message = 'the resource has changed since you read it'
+        assert rejected.json == {'error': 'Precondition Failed', 'message': message}
         assert dump_rows(send.app) == before
 
-    def test_what_it_shows_beside_what_its_owner_changes_does_not_count(self, send: Send, id: str) -> None:
+    def test_volatile_fields_do_not_change_the_version(self, send: Send, id: str) -> None:
         tag = send.get().headers['ETag']
-        stranger = send.world.callers[1]
+        other_user = send.world.callers[1]
         if id.startswith('posts'):
             call(
                 send.client,
                 Operation('PUT', '/api/posts/{id}/like', 'bearer', [], None),
-                send.known,
-                stranger,
+                send.example,
+                other_user,
                 send.world,
             )
             call(
                 send.client,
                 Operation('DELETE', '/api/posts/{id}/like', 'bearer', [], None),
-                send.known,
+                send.example,
                 send.owner,
                 send.world,
             )
@@ -177,28 +178,30 @@ class TestIfMatch:
             call(
                 send.client,
                 Operation('PUT', '/api/me/following/{id}', 'bearer', [], None),
-                send.known,
-                stranger,
+                send.example,
+                other_user,
                 send.world,
             )
         else:
             send.client.get('/api/tokens', headers={'Authorization': f'Bearer {send.owner.token}'})
-        assert send(headers={'If-Match': tag}).status_code == send.known.status
+        assert send(headers={'If-Match': tag}).status_code == send.example.status
 
-    def test_whoever_may_not_is_refused_for_that(self, send: Send, id: str) -> None:
-        stranger = send.world.callers[1]
-        refused = call(send.client, send.operation, send.known, stranger, send.world, headers={'If-Match': ELSE})
-        assert refused.status_code == send.known.others
+    def test_permission_is_checked_before_the_version(self, send: Send, id: str) -> None:
+        other_user = send.world.callers[1]
+        rejected = call(
+            send.client, send.operation, send.example, other_user, send.world, headers={'If-Match': OTHER_ETAG}
+        )
+        assert rejected.status_code == send.example.others
 
 
-@pytest.mark.parametrize('id', [id for id in taking('IfMatch') if DESCRIBED[id]['method'] != 'DELETE'])
+@pytest.mark.parametrize('id', [id for id in operations_with('IfMatch') if DESCRIBED[id]['method'] != 'DELETE'])
 def test_second_writer_with_old_etag_gets_412(send: Send, id: str) -> None:
     tag = send.get().headers['ETag']
-    assert send(headers={'If-Match': tag}).status_code == send.known.status
+    assert send(headers={'If-Match': tag}).status_code == send.example.status
     assert send(headers={'If-Match': tag}).status_code == 412
 
 
-@pytest.mark.parametrize('id', [id for id in taking('IfMatch') if DESCRIBED[id]['method'] == 'PATCH'])
+@pytest.mark.parametrize('id', [id for id in operations_with('IfMatch') if DESCRIBED[id]['method'] == 'PATCH'])
 def test_patch_returns_the_new_etag(send: Send, id: str) -> None:
     changed = send()
     assert changed.headers['ETag'] == send.get().headers['ETag']
@@ -208,58 +211,58 @@ def test_patch_returns_the_new_etag(send: Send, id: str) -> None:
 # Idempotency keys
 
 
-@pytest.mark.parametrize('id', taking('IdempotencyKey'))
+@pytest.mark.parametrize('id', operations_with('IdempotencyKey'))
 class TestIdempotencyKey:
-    def test_the_same_request_is_answered_again_and_done_once(self, send: Send, id: str) -> None:
-        body = send.known.body and send.known.body(send.world)
+    def test_same_request_is_replayed_and_done_once(self, send: Send, id: str) -> None:
+        body = send.example.body and send.example.body(send.world)
         first = send(headers={'Idempotency-Key': 'a-key'}, body=body)
-        assert first.status_code == send.known.status
+        assert first.status_code == send.example.status
         assert 'Idempotency-Replayed' not in first.headers
         before = dump_rows(send.app)
-        again = send(headers={'Idempotency-Key': '"a-key"'}, body=body)
-        assert (again.status_code, again.data) == (first.status_code, first.data)
-        assert again.headers.get('Location') == first.headers.get('Location')
-        assert again.headers['Idempotency-Replayed'] == 'true'
+        replayed = send(headers={'Idempotency-Key': '"a-key"'}, body=body)
+        assert (replayed.status_code, replayed.data) == (first.status_code, first.data)
+        assert replayed.headers.get('Location') == first.headers.get('Location')
+        assert replayed.headers['Idempotency-Replayed'] == 'true'
         assert dump_rows(send.app) == before
 
-    def test_another_request_with_the_key_is_422(self, send: Send, id: str) -> None:
+    def test_key_with_another_request_returns_422(self, send: Send, id: str) -> None:
         send(headers={'Idempotency-Key': 'a-key'})
         before = dump_rows(send.app)
         assert send(headers={'Idempotency-Key': 'a-key'}, query={'another': 'query'}).status_code == 422
         assert dump_rows(send.app) == before
 
-    def test_what_fails_is_not_kept(self, send: Send, id: str) -> None:
+    def test_failed_request_is_not_stored(self, send: Send, id: str) -> None:
         if send.operation.media_type:
             assert send(headers={'Idempotency-Key': 'a-key'}, body={'text': 5}).status_code == 400
-        body = send.known.body and send.known.body(send.world)
-        assert send(headers={'Idempotency-Key': 'a-key'}, body=body).status_code == send.known.status
+        body = send.example.body and send.example.body(send.world)
+        assert send(headers={'Idempotency-Key': 'a-key'}, body=body).status_code == send.example.status
 
     @pytest.mark.parametrize('key', ['', 'two words', 'x' * 256, 'ä', '"'])
-    def test_what_is_no_key_is_400(self, send: Send, id: str, key: str) -> None:
-        refused = send(headers={'Idempotency-Key': key})
-        assert refused.status_code == 400
-        assert list(refused.json['errors']) == ['Idempotency-Key']
+    def test_invalid_key_returns_400(self, send: Send, id: str, key: str) -> None:
+        rejected = send(headers={'Idempotency-Key': key})
+        assert rejected.status_code == 400
+        assert list(rejected.json['errors']) == ['Idempotency-Key']
 
-    def test_after_a_day_it_is_forgotten(self, send: Send, id: str) -> None:
+    def test_key_expires_after_24_hours(self, send: Send, id: str) -> None:
         send(headers={'Idempotency-Key': 'a-key'})
         with send.app.app_context():
             db.session.execute(update(IdempotencyRecord).values(created_at=utcnow() - timedelta(hours=24)))
             db.session.commit()
         later = send(headers={'Idempotency-Key': 'a-key'})
-        assert later.status_code == send.known.status
+        assert later.status_code == send.example.status
         assert 'Idempotency-Replayed' not in later.headers
 
 
-@pytest.mark.parametrize('id', [id for id in taking('IdempotencyKey') if takes_credentials(id)])
-def test_an_idempotency_key_is_the_caller_s_own(send: Send, id: str) -> None:
+@pytest.mark.parametrize('id', [id for id in operations_with('IdempotencyKey') if takes_credentials(id)])
+def test_idempotency_keys_are_scoped_to_the_caller(send: Send, id: str) -> None:
     send(headers={'Idempotency-Key': 'a-key'})
     other = send.world.callers[1]
-    response = call(send.client, send.operation, send.known, other, send.world, headers={'Idempotency-Key': 'a-key'})
-    assert response.status_code == send.known.status
+    response = call(send.client, send.operation, send.example, other, send.world, headers={'Idempotency-Key': 'a-key'})
+    assert response.status_code == send.example.status
     assert 'Idempotency-Replayed' not in response.headers
 
 
-# SQLite makes the second request wait instead.
+# On SQLite the second request waits instead.
 @pytest.mark.parametrize('database_url', ['postgresql'], indirect=True, scope='session')
 def test_concurrent_request_with_key_returns_409(app: Flask, login: Callable[[str], Client]) -> None:
     ana = login('ana')
@@ -277,9 +280,9 @@ def test_stored_responses_are_encrypted(app: Flask, anonymous: Client, make_user
     make_user('ana')
     response = anonymous.post('/api/tokens', headers=basic_and_key('ana'))
     with app.app_context():
-        sealed = db.session.scalars(select(IdempotencyRecord.encrypted_response)).one()
-    assert response.json['token'].encode() not in sealed
-    assert b'expires_at' not in sealed
+        encrypted = db.session.scalars(select(IdempotencyRecord.encrypted_response)).one()
+    assert response.json['token'].encode() not in encrypted
+    assert b'expires_at' not in encrypted
     assert 'another-key' not in dump_rows(app)
 
 
@@ -319,28 +322,28 @@ def test_expired_records_are_purged(app: Flask, login: Callable[[str], Client]) 
 # Dry runs
 
 
-@pytest.mark.parametrize('id', taking('Prefer'))
+@pytest.mark.parametrize('id', operations_with('Prefer'))
 class TestDryRun:
-    def test_it_is_answered_as_if_and_nothing_is_changed(self, send: Send, id: str) -> None:
+    def test_dry_run_has_the_same_response_and_changes_nothing(self, send: Send, id: str) -> None:
         before = dump_rows(send.app)
         tried = send(headers={'Prefer': 'dry-run', 'Idempotency-Key': 'a-key'})
-        assert tried.status_code == send.known.status
+        assert tried.status_code == send.example.status
         assert tried.headers['Preference-Applied'] == 'dry-run'
         assert dump_rows(send.app) == before
         done = send()
         assert 'Preference-Applied' not in done.headers
         assert shape_of(done) == shape_of(tried)
 
-    def test_who_may_not_is_told_so(self, send: Send, id: str) -> None:
+    def test_dry_run_checks_credentials(self, send: Send, id: str) -> None:
         before = dump_rows(send.app)
-        nobody = Caller('nobody', works=False)
-        refused = call(send.client, send.operation, send.known, nobody, send.world, headers={'Prefer': 'dry-run'})
-        assert refused.status_code == (send.known.status if send.operation.needs == 'nothing' else 401)
-        assert refused.headers['Preference-Applied'] == 'dry-run'
+        anonymous = Caller('anonymous', works=False)
+        rejected = call(send.client, send.operation, send.example, anonymous, send.world, headers={'Prefer': 'dry-run'})
+        assert rejected.status_code == (send.example.status if send.operation.needs == 'nothing' else 401)
+        assert rejected.headers['Preference-Applied'] == 'dry-run'
         assert dump_rows(send.app) == before
 
     @pytest.mark.parametrize('preference', ['wait=10, dry-run', 'DRY-RUN; x=1, respond-async'])
-    def test_among_other_preferences_it_is_found(self, send: Send, id: str, preference: str) -> None:
+    def test_dry_run_among_other_preferences(self, send: Send, id: str, preference: str) -> None:
         before = dump_rows(send.app)
         assert send(headers={'Prefer': preference}).headers['Preference-Applied'] == 'dry-run'
         assert dump_rows(send.app) == before
@@ -353,8 +356,8 @@ def shape_of(response: Any) -> Any:
 def test_taken_username_is_rejected_in_dry_run(anonymous: Client, make_user: Any) -> None:
     make_user('ana')
     taken = {'username': 'ANA', 'email': 'other@example.com', 'password': 'correct horse battery'}
-    refused = anonymous.post('/api/users', json=taken, headers={'Prefer': 'dry-run'})
-    assert (refused.status_code, refused.json['message']) == (400, 'please use a different username')
+    rejected = anonymous.post('/api/users', json=taken, headers={'Prefer': 'dry-run'})
+    assert (rejected.status_code, rejected.json['message']) == (400, 'please use a different username')
 
 
 def test_similar_preferences_are_not_dry_run(login: Callable[[str], Client]) -> None:
@@ -364,44 +367,42 @@ def test_similar_preferences_are_not_dry_run(login: Callable[[str], Client]) -> 
     assert ana.get('/api/me').json['post_count'] == 1
 
 
-# Sparse answers
+# Sparse fieldsets
 
 
-@pytest.mark.parametrize('id', taking('fields'))
+@pytest.mark.parametrize('id', operations_with('fields'))
 class TestFields:
-    def test_each_member_can_be_had_alone(self, send: Send, id: str) -> None:
-        whole = shown(send())
-        for member in schema_of(id)['properties']:
-            response = send(query={'fields': member})
-            assert shown(response) == [
-                {name: value for name, value in item.items() if name == member} for item in whole
-            ]
+    def test_each_field_can_be_selected(self, send: Send, id: str) -> None:
+        full = shown(send())
+        for field in schema_of(id)['properties']:
+            response = send(query={'fields': field})
+            assert shown(response) == [{name: value for name, value in item.items() if name == field} for item in full]
 
-    def test_several_come_in_the_order_of_the_whole(self, send: Send, id: str) -> None:
-        members = list(schema_of(id)['properties'])[:3]
-        response = send(query={'fields': ','.join(reversed(members))})
+    def test_selected_fields_keep_their_order(self, send: Send, id: str) -> None:
+        selected = list(schema_of(id)['properties'])[:3]
+        response = send(query={'fields': ','.join(reversed(selected))})
         assert [list(item) for item in shown(response)] == [
-            [name for name in item if name in members] for item in shown(send())
+            [name for name in item if name in selected] for item in shown(send())
         ]
 
     @pytest.mark.parametrize('fields', ['nothing', 'id,nothing', '', 'id,', 'ID', 'password_hash', 'items', '{0},{0}'])
-    def test_what_is_no_member_is_400(self, send: Send, id: str, fields: str) -> None:
-        member = next(iter(schema_of(id)['properties']))
-        refused = send(query={'fields': fields.format(member)})
-        assert (refused.status_code, list(refused.json['errors'])) == (400, ['fields'])
+    def test_unknown_or_repeated_field_returns_400(self, send: Send, id: str, fields: str) -> None:
+        field = next(iter(schema_of(id)['properties']))
+        rejected = send(query={'fields': fields.format(field)})
+        assert (rejected.status_code, list(rejected.json['errors'])) == (400, ['fields'])
 
-    def test_head_knows_it(self, send: Send, id: str) -> None:
-        member = next(iter(schema_of(id)['properties']))
-        assert send('HEAD', query={'fields': member}).status_code == 200
+    def test_head_accepts_fields(self, send: Send, id: str) -> None:
+        field = next(iter(schema_of(id)['properties']))
+        assert send('HEAD', query={'fields': field}).status_code == 200
 
-    def test_a_sparse_answer_has_a_tag_of_its_own(self, send: Send, id: str) -> None:
-        member = next(iter(schema_of(id)['properties']))
-        sparse = send(query={'fields': member})
-        assert send(query={'fields': member}, headers={'If-None-Match': sparse.headers['ETag']}).status_code == 304
+    def test_sparse_response_has_its_own_etag(self, send: Send, id: str) -> None:
+        field = next(iter(schema_of(id)['properties']))
+        sparse = send(query={'fields': field})
+        assert send(query={'fields': field}, headers={'If-None-Match': sparse.headers['ETag']}).status_code == 304
 
 
 def shown(response: Any) -> list[dict[str, Any]]:
-    """The item, or the items of a collection."""
+    """Return the resource in a list, or the items of a collection."""
     assert response.status_code == 200, response.text
     body = response.json
     items: list[dict[str, Any]] = body.get('items', [body])
@@ -446,9 +447,9 @@ def test_writes_ignore_fields(login: Callable[[str], Client]) -> None:
 # Links
 
 
-@pytest.mark.parametrize('id', [id for id in taking('IfNoneMatch') if is_collection(id)])
+@pytest.mark.parametrize('id', [id for id in operations_with('IfNoneMatch') if is_collection(id)])
 class TestLink:
-    def test_the_header_mirrors_the_links(self, send: Send, id: str) -> None:
+    def test_link_header_mirrors_the_links(self, send: Send, id: str) -> None:
         for query in ({}, {'per_page': 1}, {'after': ''}, {'before': ''}):
             response = send(query=query)
             links = links_of(response)
@@ -458,7 +459,7 @@ class TestLink:
             assert {relation: url for relation, url in links.items() if relation in ('prev', 'next')} == mirrored
             assert set(links) >= {'first', 'last'}
 
-    def test_first_and_last_are_the_ends(self, send: Send, id: str) -> None:
+    def test_first_and_last_lead_to_the_ends(self, send: Send, id: str) -> None:
         links = links_of(send(query={'per_page': 1}))
         every = send(query={'per_page': 100}).json['items']
         assert send.follow(links['first'])['items'] == every[:1]
@@ -470,24 +471,24 @@ def links_of(response: Any) -> dict[str, str]:
     return {relation.strip('"'): url.strip('<>') for url, relation in pairs}
 
 
-# Forms and methods
+# Media types and methods
 
 
 @pytest.mark.parametrize('id', EXAMPLE_REQUESTS)
-class TestForms:
-    def test_where_nothing_fits_it_is_406_and_nothing_is_changed(self, send: Send, id: str) -> None:
+class TestNegotiation:
+    def test_unacceptable_media_type_returns_406(self, send: Send, id: str) -> None:
         before = dump_rows(send.app)
         response = send(headers={'Accept': 'image/png', 'Prefer': 'dry-run'})
-        assert response.status_code == (406 if '406' in DESCRIBED[id]['responses'] else send.known.status)
+        assert response.status_code == (406 if '406' in DESCRIBED[id]['responses'] else send.example.status)
         assert dump_rows(send.app) == before or send.operation.method == 'GET'
 
     @pytest.mark.parametrize('accept', ['application/json', 'image/png, */*;q=0.1', 'application/problem+json'])
-    def test_where_something_fits_it_is_given(self, send: Send, id: str, accept: str) -> None:
-        if send.known.status == 200 and 'export' in id and accept != 'image/png, */*;q=0.1':
+    def test_acceptable_media_type_succeeds(self, send: Send, id: str, accept: str) -> None:
+        if send.example.status == 200 and 'export' in id and accept != 'image/png, */*;q=0.1':
             accept = 'application/jsonl'
-        assert send(headers={'Accept': accept}).status_code == send.known.status
+        assert send(headers={'Accept': accept}).status_code == send.example.status
 
-    def test_options_tells_the_methods(self, send: Send, id: str) -> None:
+    def test_options_lists_the_methods(self, send: Send, id: str) -> None:
         response = send('OPTIONS')
         methods = set(response.headers['Allow'].split(', '))
         assert {send.operation.method, 'OPTIONS'} <= methods
@@ -504,11 +505,11 @@ def test_every_put_has_a_patch() -> None:
         assert patch['requestBody']['content'].keys() == {'application/merge-patch+json'}
 
 
-# Kinds of failure
+# Problem types
 
 
 def test_every_problem_can_occur() -> None:
-    declared = {kind for operation in DESCRIBED.values() for kind in operation['x-problems']}
+    declared = {url for operation in DESCRIBED.values() for url in operation['x-problems']}
     assert declared | {'/problems/range-not-satisfiable'} == {problem.url for problem in PROBLEMS.values()}
 
 
@@ -530,6 +531,6 @@ def test_every_problem_has_html_and_json(anonymous: Client, name: str) -> None:
 
 
 def test_problem_catalogue_is_complete(anonymous: Client) -> None:
-    assert [each['name'] for each in anonymous.get('/problems').json['items']] == list(PROBLEMS)
+    assert [item['name'] for item in anonymous.get('/problems').json['items']] == list(PROBLEMS)
     assert anonymous.get('/problems', headers={'Accept': 'text/html'}).text.count('<section') == len(PROBLEMS)
     assert anonymous.get('/problems/nothing').status_code == 404

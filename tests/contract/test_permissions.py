@@ -1,6 +1,6 @@
-"""Who may do what: every operation of the document, called by everyone who might call it.
+"""Tests of permissions: every operation of the document, sent by every kind of caller.
 
-The document says what an operation needs, and who has that is known; so is what everyone is to be answered.
+The document says which credentials an operation requires. The expected status for each caller follows from it.
 """
 
 import re
@@ -21,30 +21,30 @@ UNAUTHORIZED = {'error': 'Unauthorized'}
 BASIC = 'Basic realm="Authentication Required"'
 BEARER = 'Bearer realm="Authentication Required"'
 INVALID_TOKEN = f'{BEARER}, error="invalid_token"'
-OUTSIDE_OF_THE_DOCUMENT = {'changelog', 'docs', 'mail_pages', 'problems', 'well_known'}
+UNDOCUMENTED_BLUEPRINTS = {'changelog', 'docs', 'mail_pages', 'problems', 'well_known'}
 
 
-def expected_status(operation: Operation, known: ExampleRequest, caller: Caller) -> int:
-    """What the document makes of it."""
+def expected_status(operation: Operation, example: ExampleRequest, caller: Caller) -> int:
+    """Return the status that the document implies for this caller."""
     if operation.needs == 'nothing':
-        return known.status
+        return example.status
     if not caller.works or (operation.needs == 'basic' and not caller.has_password):
         return 401
     if operation.needs == 'bearer' and not caller.scopes.issuperset(operation.scopes):
         return 403
-    if known.others and caller.whose != 'owner':
-        return known.others
-    return known.status
+    if example.others and caller.whose != 'owner':
+        return example.others
+    return example.status
 
 
 def methods_of(operation: Operation) -> list[str]:
-    """Every GET is a HEAD, too."""
+    """Return the methods of the operation. Every GET allows HEAD too."""
     return [operation.method, 'HEAD'] if operation.method == 'GET' else [operation.method]
 
 
-def challenge_to(operation: Operation, known: ExampleRequest, caller: Caller) -> str | None:
-    """The header that comes with what is expected."""
-    status = expected_status(operation, known, caller)
+def challenge_for(operation: Operation, example: ExampleRequest, caller: Caller) -> str | None:
+    """Return the expected `WWW-Authenticate` header, or None."""
+    status = expected_status(operation, example, caller)
     if status == 401 and operation.needs == 'basic':
         return BASIC
     if status == 401:
@@ -55,7 +55,7 @@ def challenge_to(operation: Operation, known: ExampleRequest, caller: Caller) ->
 
 
 def rows_of(app: Flask, user_id: int) -> list[Any]:
-    """A user's entry and tokens, without the counters that others move."""
+    """Return the user and tokens of a user, without the counters that other users change."""
     with app.app_context():
         own = (User.username, User.email, User.email_verified, User.password_hash, User.credentials_version)
         user = db.session.execute(select(*own, User.disabled_at, User.about_me).where(User.id == user_id)).all()
@@ -87,7 +87,7 @@ def test_every_route_is_documented(migrated_app: Flask, operations: dict[str, Op
         for method in (rule.methods or set()) - {'HEAD', 'OPTIONS'}
         if (method, re.sub(r'<(?:[^:>]+:)?([^>]+)>', r'{\1}', rule.rule)) not in documented
     }
-    assert {endpoint.partition('.')[0] for endpoint in undocumented} == OUTSIDE_OF_THE_DOCUMENT
+    assert {endpoint.partition('.')[0] for endpoint in undocumented} == UNDOCUMENTED_BLUEPRINTS
 
 
 def test_matrix_contains_every_caller(make_world: Callable[[], World]) -> None:
@@ -99,14 +99,14 @@ def test_matrix_contains_every_caller(make_world: Callable[[], World]) -> None:
 def test_forbidden_callers_change_nothing(
     app: Flask, anonymous: Client, operations: dict[str, Operation], make_world: Callable[[], World], id: str
 ) -> None:
-    operation, known, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
+    operation, example, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
     before = all_rows(app)
     for caller in world.callers:
-        status = expected_status(operation, known, caller)
-        for method in methods_of(operation) if status != known.status else ():
-            response = call(anonymous, operation._replace(method=method), known, caller, world)
+        status = expected_status(operation, example, caller)
+        for method in methods_of(operation) if status != example.status else ():
+            response = call(anonymous, operation._replace(method=method), example, caller, world)
             assert response.status_code == status, (method, caller.name)
-            assert response.headers.get('WWW-Authenticate') == challenge_to(operation, known, caller), caller.name
+            assert response.headers.get('WWW-Authenticate') == challenge_for(operation, example, caller), caller.name
             if status == 401 and method != 'HEAD':
                 assert response.json == UNAUTHORIZED
     assert all_rows(app) == before
@@ -116,33 +116,37 @@ def test_forbidden_callers_change_nothing(
 def test_permitted_callers_change_only_their_own(
     app: Flask, anonymous: Client, operations: dict[str, Operation], make_world: Callable[[], World], id: str
 ) -> None:
-    operation, known, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
+    operation, example, world = operations[id], EXAMPLE_REQUESTS[id], make_world()
     succeeded = set()
     for number in range(len(world.callers)):
         caller = world.callers[number]
-        if expected_status(operation, known, caller) != known.status or is_one_too_many(operation, caller):
+        if expected_status(operation, example, caller) != example.status or is_redundant(operation, caller):
             continue
         bystanders = [world.users[user] for user in ('owner', 'other', 'third') if user != caller.whose]
         before = [rows_of(app, bystander) for bystander in bystanders]
         for method in methods_of(operation):
-            response = call(anonymous, operation._replace(method=method), known, caller, world)
-            assert response.status_code == known.status, (method, caller.name, response.text)
+            response = call(anonymous, operation._replace(method=method), example, caller, world)
+            assert response.status_code == example.status, (method, caller.name, response.text)
             assert 'WWW-Authenticate' not in response.headers
         if operation.needs != 'nothing':
             assert [rows_of(app, bystander) for bystander in bystanders] == before, caller.name
         succeeded.add(caller.name)
         if operation.method != 'GET':
             world = make_world()
-    assert succeeded.issuperset(who_succeeds_at_least(operation, known))
+    assert succeeded.issuperset(required_successes(operation, example))
 
 
-def is_one_too_many(operation: Operation, caller: Caller) -> bool:
-    """Several scopes are as good as the one; and where nobody looks at tokens, one with few is enough."""
+def is_redundant(operation: Operation, caller: Caller) -> bool:
+    """Return whether other callers cover this one.
+
+    Tokens with several scopes behave like tokens with the required one. If an operation ignores tokens, one token with
+    few scopes is enough.
+    """
     if operation.needs == 'nothing':
         return len(caller.scopes) < len(SCOPES) and 'users:read alone' not in caller.name
     return 'but' in caller.name
 
 
-def who_succeeds_at_least(operation: Operation, known: ExampleRequest) -> set[str]:
+def required_successes(operation: Operation, example: ExampleRequest) -> set[str]:
     alone = {f'a token with {scope} alone' for scope in operation.scopes}
-    return {'the owner', *alone} | ({'another user'} if not known.others else set())
+    return {'the owner', *alone} | ({'another user'} if not example.others else set())

@@ -1,4 +1,4 @@
-"""What a request sends to the database: how many statements, and which columns."""
+"""Tests of the statements of a request: their number and their columns."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ MERGE_PATCH = 'application/merge-patch+json'
 
 @pytest.fixture
 def statements_of(count_queries):
-    """`statements_of(lambda: ana.get(url))`: what a successful request sends to the database."""
+    """Return a function that returns the statements of a successful request: `statements_of(lambda: ana.get(url))`."""
 
     def statements(request):
         with count_queries() as sent:
@@ -32,14 +32,14 @@ def writes(statements):
     return [text for text in statements if not text.startswith('SELECT')]
 
 
-def selected(statement):
-    """The names of the columns that a SELECT asks for."""
+def columns_of(statement):
+    """Return the names of the columns of a SELECT."""
     flat = re.sub(r'\(SELECT [^()]*(\([^()]*\)[^()]*)*\)', 'x', statement)
     columns = re.match(r'SELECT (.*?)\s+FROM ', flat, re.DOTALL)[1]
     return {re.split(r'\.| AS ', column.strip())[-1] for column in columns.split(',')}
 
 
-def kinds(statements):
+def commands(statements):
     return [text.split()[0] for text in statements]
 
 
@@ -50,19 +50,19 @@ def test_another_user_takes_one_statement(app, ana, statements_of):
     ids = add_users(app, 2)
     for id in ids:
         (sent,) = statements_of(lambda path=f'/api/users/{id}': ana.get(path))
-        assert selected(sent) == CALLER | {f'{column}_1' for column in COLUMNS & CALLER} | COLUMNS | {'is_there'}
+        assert columns_of(sent) == CALLER | {f'{column}_1' for column in COLUMNS & CALLER} | COLUMNS | {'is_there'}
 
 
 def test_own_user_takes_two_statements(ana, statements_of):
     sent = statements_of(lambda: ana.get(f'/api/users/{ana.id}'))
-    assert kinds(sent) == ['SELECT', 'SELECT']
-    assert selected(sent[1]) == COLUMNS | {'own_email', 'own_email_verified'}
+    assert commands(sent) == ['SELECT', 'SELECT']
+    assert columns_of(sent[1]) == COLUMNS | {'own_email', 'own_email_verified'}
 
 
 def test_sparse_user_takes_as_many_statements(app, ana, statements_of):
     (id,) = add_users(app, 1)
     sent = statements_of(lambda: ana.get(f'/api/users/{id}?fields=username'))
-    assert selected(sent[1]) == {'username'}
+    assert columns_of(sent[1]) == {'username'}
 
 
 def test_unknown_user_takes_one_statement(ana, count_queries):
@@ -82,7 +82,7 @@ def test_head_takes_as_many_statements_as_get(app, ana, statements_of):
 
 @pytest.fixture(params=['users', 'followers', 'following'])
 def path(request, app, ana):
-    """The path of a collection of at least 1,200 items."""
+    """Return the path of a collection of at least 1,200 items."""
     ids = add_users(app, 1200)
     if request.param == 'users':
         return '/api/users'
@@ -94,8 +94,8 @@ def path(request, app, ana):
 def test_page_takes_two_statements(ana, path, statements_of):
     for query in ('', '?per_page=1', '?per_page=100', '?per_page=1&page=1100', '?page=110', '?per_page=100&page=12'):
         sent = statements_of(lambda query=query: ana.get(path + query))
-        assert kinds(sent) == ['SELECT'] * 2, query
-        caller, rows = (selected(text) for text in sent)
+        assert commands(sent) == ['SELECT'] * 2, query
+        caller, rows = (columns_of(text) for text in sent)
         assert caller == CALLER
         assert rows == COLUMNS | {'cursor', 'total'}
 
@@ -110,8 +110,8 @@ def test_cursor_page_takes_two_statements(ana, path, statements_of, per_page):
         deep['prev'],
     ):
         sent = statements_of(lambda url=url: ana.get(url))
-        assert kinds(sent) == ['SELECT'] * 2, url
-        assert selected(sent[1]) == COLUMNS | {'cursor', 'total'}
+        assert commands(sent) == ['SELECT'] * 2, url
+        assert columns_of(sent[1]) == COLUMNS | {'cursor', 'total'}
         assert bool(re.search(r'\.id [<>] ', sent[1])) == (url in deep.values())
         assert not re.search(r'OFFSET (?!0|\?)', sent[1])
 
@@ -119,10 +119,10 @@ def test_cursor_page_takes_two_statements(ana, path, statements_of, per_page):
 def test_page_past_the_end_scans_no_rows(ana, statements_of):
     _, rows, total = statements_of(lambda: ana.get('/api/users?page=1000000000&per_page=100'))
     assert re.search(r'(?s)WHERE \(SELECT table_counts\.row_count.*\) > .*OFFSET', rows)
-    assert selected(total) == {'row_count'}
+    assert columns_of(total) == {'row_count'}
 
 
-# Who is seen
+# Last seen
 
 
 @pytest.mark.parametrize(
@@ -150,30 +150,30 @@ def test_last_seen_is_written_once_a_minute(app, ana, statements_of, path):
 def test_registration_takes_four_statements(anonymous, statements_of):
     sent = {'username': 'bea', 'email': 'bea@example.com', 'password': PASSWORD}
     statements = statements_of(lambda: anonymous.post('/api/users', json=sent))
-    assert kinds(statements) == ['INSERT', 'INSERT', 'UPDATE', 'SELECT']
+    assert commands(statements) == ['INSERT', 'INSERT', 'UPDATE', 'SELECT']
     assert statements[1].startswith('INSERT INTO jobs ')
     assert statements[2].startswith('UPDATE table_counts ')
-    assert selected(statements[3]) == COLUMNS
+    assert columns_of(statements[3]) == COLUMNS
 
 
 def test_new_token_takes_five_statements_reuse_three(app, anonymous, statements_of):
     log_in(app, 'ana').delete('/api/tokens')
     first = statements_of(lambda: anonymous.ask_for_token('ana'))
     again = statements_of(lambda: anonymous.ask_for_token('ana'))
-    assert kinds(first) == ['SELECT', 'SELECT', 'SELECT', 'DELETE', 'INSERT']
-    assert kinds(again) == ['SELECT', 'SELECT', 'SELECT']
+    assert commands(first) == ['SELECT', 'SELECT', 'SELECT', 'DELETE', 'INSERT']
+    assert commands(again) == ['SELECT', 'SELECT', 'SELECT']
     columns = {'id', 'username', 'email', 'password_hash', 'credentials_version', 'disabled_at'}
-    assert selected(again[0]) == columns | {'last_seen', 'last_write_at'}
+    assert columns_of(again[0]) == columns | {'last_seen', 'last_write_at'}
 
 
 def test_later_login_takes_one_more_statement(app, anonymous, statements_of):
     ana = log_in(app, 'ana')
     set_last_seen(app, ana.id, None)
-    assert kinds(statements_of(lambda: anonymous.ask_for_token('ana'))) == ['SELECT', 'UPDATE', 'SELECT', 'SELECT']
+    assert commands(statements_of(lambda: anonymous.ask_for_token('ana'))) == ['SELECT', 'UPDATE', 'SELECT', 'SELECT']
 
 
 def test_revocation_takes_two_statements(ana, statements_of):
-    assert kinds(statements_of(lambda: ana.delete('/api/tokens'))) == ['SELECT', 'DELETE']
+    assert commands(statements_of(lambda: ana.delete('/api/tokens'))) == ['SELECT', 'DELETE']
 
 
 @pytest.mark.parametrize(('method', 'mimetype'), [('PUT', 'application/json'), ('PATCH', MERGE_PATCH)])
@@ -183,13 +183,13 @@ def test_account_update_statement_counts(ana, statements_of, method, mimetype):
         return statements_of(lambda: ana.open(url, method=method, data=data, content_type=mimetype))
 
     some = send(b'{"username": "Ana", "about_me": "x"}')
-    assert kinds(some) == ['SELECT', 'UPDATE', 'SELECT']
-    assert selected(some[2]) == COLUMNS | {'email_verified'}
+    assert commands(some) == ['SELECT', 'UPDATE', 'SELECT']
+    assert columns_of(some[2]) == COLUMNS | {'email_verified'}
     assert 'SET username' in some[1]
     everything = send(b'{"username": "Ana", "email": "ana@example.org", "about_me": "y"}')
-    assert kinds(everything) == ['SELECT', 'SELECT', 'INSERT', 'INSERT', 'UPDATE', 'SELECT']
-    assert kinds(send(b'{"email": "Ana@example.org"}')) == ['SELECT', 'SELECT', 'UPDATE', 'SELECT']
-    assert kinds(send(b'{}')) == ['SELECT', 'SELECT']
+    assert commands(everything) == ['SELECT', 'SELECT', 'INSERT', 'INSERT', 'UPDATE', 'SELECT']
+    assert commands(send(b'{"email": "Ana@example.org"}')) == ['SELECT', 'SELECT', 'UPDATE', 'SELECT']
+    assert commands(send(b'{}')) == ['SELECT', 'SELECT']
 
 
 def test_rejected_credentials_take_no_more_statements(ana, anonymous, count_queries):
@@ -202,7 +202,7 @@ def test_rejected_credentials_take_no_more_statements(ana, anonymous, count_quer
     with count_queries() as sent:
         assert ana.put('/api/users/0', json={}).status_code == 403
         assert ana.put(f'/api/users/{ana.id}', json={'about_me': 5}).status_code == 400
-    assert kinds(sent) == ['SELECT', 'SELECT']
+    assert commands(sent) == ['SELECT', 'SELECT']
 
 
 # Columns
@@ -227,12 +227,12 @@ def test_only_login_reads_the_password_hash(app, ana, anonymous, count_queries):
 # Posts and timelines
 
 
-AUTHORED = {'id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'author_id', 'reply_to_id'}
+POST_COLUMNS = {'id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'author_id', 'reply_to_id'}
 
 
 @pytest.fixture
 def post(app, ana, bea):
-    """The id of a post of ana's, who follows bea; with 120 replies of hers, likes, and earlier texts."""
+    """Return the id of a post by ana, who follows bea. It has likes, earlier versions and 120 replies by bea."""
     (id,) = add_posts(app, ana.id, 1)
     replies = add_posts(app, bea.id, 120, reply_to=id)
     add_likes(app, [(ana.id, reply) for reply in replies] + [(ana.id, id), (bea.id, id)])
@@ -242,7 +242,7 @@ def post(app, ana, bea):
     return id
 
 
-# Whether they always are there: others are looked for where they have nothing to show.
+# The path, and whether the collection always exists. The others need another statement if they have no items.
 TIMELINES = [
     ('/api/posts', True),
     ('/api/feed', True),
@@ -258,9 +258,9 @@ TIMELINES = [
 def test_post_takes_two_statements(ana, bea, post, statements_of):
     for client in (ana, bea):
         sent = statements_of(lambda client=client: client.get(f'/api/posts/{post}'))
-        assert kinds(sent) == ['SELECT'] * 2
+        assert commands(sent) == ['SELECT'] * 2
         assert 'password_hash' not in sent[1]
-        assert all(column in sent[1] for column in AUTHORED)
+        assert all(column in sent[1] for column in POST_COLUMNS)
 
 
 @pytest.mark.parametrize(('path', 'always'), TIMELINES)
@@ -269,11 +269,11 @@ def test_timeline_page_statements_are_constant(ana, bea, post, statements_of, pa
     for per_page in (1, 10, 100):
         first = f'{url}?per_page={per_page}'
         links = ana.get(first).json['_links']
-        for each in (first, f'{first}&after=', f'{first}&before=', links['next'], links['prev']):
-            if each:
-                sent = statements_of(lambda each=each: ana.get(each))
-                assert set(kinds(sent)) <= {'SELECT', 'WITH'}, each
-                assert len(sent) == (2 if always or ana.get(each).json['items'] else 3), each
+        for page_url in (first, f'{first}&after=', f'{first}&before=', links['next'], links['prev']):
+            if page_url:
+                sent = statements_of(lambda page_url=page_url: ana.get(page_url))
+                assert set(commands(sent)) <= {'SELECT', 'WITH'}, page_url
+                assert len(sent) == (2 if always or ana.get(page_url).json['items'] else 3), page_url
                 assert 'password_hash' not in ''.join(sent)
 
 
@@ -281,11 +281,14 @@ def test_new_post_takes_at_most_four_statements(ana, post, statements_of):
     for body, cost in (({'text': 'x'}, 3), ({'text': 'x', 'reply_to_id': post}, 4)):
         sent = statements_of(lambda body=body: ana.post('/api/posts', json=body))
         assert len(sent) == cost
-        assert kinds(writes(sent))[-1] == 'INSERT'
+        assert commands(writes(sent))[-1] == 'INSERT'
 
 
 def test_statement_counts_of_other_writes(app, ana, bea, post, statements_of):
-    """Not promised, but nothing of it may grow unnoticed. The first of each pair changes something, the second not."""
+    """Check the statement counts of other writes, so that none grows unnoticed. They are no promise to clients.
+
+    In each pair of requests, the first changes something and the second does not.
+    """
     (other,) = add_users(app, 1)
     like, follow, url = f'/api/posts/{post}/like', f'/api/me/following/{other}', f'/api/posts/{post}'
     add_posts(app, ana.id, 1)

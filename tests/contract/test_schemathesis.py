@@ -1,7 +1,7 @@
-"""Requests of every kind, made from the document: the server must answer each as the document says.
+"""Tests with requests generated from the document: each response must match it.
 
-It is what `schemathesis run` does, all phases and all checks, the same way each time. On a server, because the checks
-that leave credentials out do not work in process.
+They do what `schemathesis run` does, with all phases and checks, deterministically. They need a server, because the
+checks that omit credentials do not work in process.
 """
 
 import json
@@ -36,12 +36,12 @@ from api.security.scopes import SCOPES
 from support.servers import ROOT, Server
 from tests.support.client import PASSWORD, Client, basic
 
-UNIQUE, POSITIONS = ('username', 'email'), ('after', 'before')
+UNIQUE, CURSORS = ('username', 'email'), ('after', 'before')
 CONFIRMED = {'changePassword': 'old_password', 'deleteUser': 'password'}
-LINKS = {'resetPassword': PASSWORD_RESET, 'verifyEmail': EMAIL_VERIFICATION}
+MAIL_TOKENS = {'resetPassword': PASSWORD_RESET, 'verifyEmail': EMAIL_VERIFICATION}
 # The committed document. Another test compares it with the served one.
 DOCUMENT = json.loads((ROOT / 'docs' / 'openapi.json').read_text())
-OPERATIONS = sorted(each['operationId'] for path in DOCUMENT['paths'].values() for each in path.values())
+OPERATIONS = sorted(operation['operationId'] for path in DOCUMENT['paths'].values() for operation in path.values())
 # Each operation alone.
 UNIT = {
     'generation': {'deterministic': True, 'max-examples': 40, 'no-shrink': True},
@@ -51,19 +51,19 @@ UNIT = {
 STATEFUL = {
     'generation': {'deterministic': True, 'max-examples': 20, 'no-shrink': True},
     'phases': {phase: {'enabled': False} for phase in ('examples', 'coverage', 'fuzzing')},
-    # The check takes plurals for the same path: after DELETE /posts/1/like, it expects /posts/1/likes to be gone.
+    # The check mistakes a plural for the same resource: after DELETE /posts/1/like it expects no /posts/1/likes.
     'operations': [{'include-operation-id': 'listPostLikers', 'checks': {'use_after_free': {'enabled': False}}}],
 }
 # Most responses do not depend on the database, so each request is sent to one of them. Single operations run on
-# PostgreSQL, which refuses more than SQLite does: NUL, numbers out of range, text that is too long. Sequences of
-# operations depend on their order and not on single values, and run on SQLite, which is always there.
+# PostgreSQL, which rejects more than SQLite does: NUL, numbers out of range, text that is too long. Sequences of
+# operations depend on their order and not on single values, and run on SQLite, which is always available.
 on_postgresql = pytest.mark.parametrize('database_url', ['postgresql'], indirect=True, scope='session')
 on_sqlite = pytest.mark.parametrize('database_url', ['sqlite'], indirect=True, scope='session')
 
 
 @pytest.fixture
 def world(app: Flask, login: Callable[[str], Client], password_hash: str) -> Iterator['World']:
-    """The world of this test, which the schema of the module asks for credentials and values."""
+    """Yield the world of this test, which supplies the schema of the module with credentials and values."""
     world = World(app, login, password_hash)
     with supplying_values(world):
         yield world
@@ -71,7 +71,7 @@ def world(app: Flask, login: Callable[[str], Client], password_hash: str) -> Ite
 
 @pytest.fixture(scope='module')
 def unit_schema(running_server: Server) -> BaseSchema:
-    """The API as schemathesis sees it, loaded once for the tests of single operations."""
+    """Return the schema for the tests of single operations, loaded once."""
     return load_schema(running_server, UNIT)
 
 
@@ -91,19 +91,19 @@ def load_schema(server: Server, extent: dict[str, Any]) -> BaseSchema:
 
 
 class World:
-    """Who calls, and what there is. Ana gets tokens by her password; ben, who changes his name, uses one.
+    """Callers and their objects. Ana gets tokens with her password. Ben, whose name changes, uses one.
 
-    Both have a post. Ben follows ana, likes and answers her post, which he cannot delete, and changes his own. What
-    ends something of an account, or is about personal tokens, is asked by whom it is about, else by a newcomer who has
-    a personal token.
+    Both have a post. Ben follows ana, likes her post and replies to it. He may update and delete his own post, not
+    hers. Requests that end an account or credentials, or that are about personal tokens, are sent by the user whom they
+    concern, or otherwise by a new user with a personal token.
     """
 
     def __init__(self, app: Flask, login: Callable[[str], Client], password_hash: str):
         self.app, self.login, self.password_hash, self.numbers = app, login, password_hash, count()
         self.ana, self.ben = (login(name).id for name in ('ana', 'ben'))
-        self.answered, self.post = (self.write(user) for user in (self.ana, self.ben))
+        self.parent_post, self.post = (self.write(user) for user in (self.ana, self.ben))
         with app.app_context():
-            like_post(actor=self.ben, id=self.answered)
+            like_post(actor=self.ben, id=self.parent_post)
             follow_user(actor=self.ben, id=self.ana)
             db.session.commit()
 
@@ -117,8 +117,8 @@ class World:
     def id_for(self, case: schemathesis.Case) -> int | None:
         """Return the id of an existing object for the path, or None to send the generated one.
 
-        Another id than one's own is 403, whatever the body. Elsewhere every other request keeps its id, which mostly
-        does not exist.
+        An update of another user's object returns 403 for every body. For other operations every second request keeps
+        the generated id, which mostly does not exist.
         """
         name = name_of(case)
         if name in ('updateUser', 'patchUser'):
@@ -130,14 +130,14 @@ class World:
         if name == 'deletePost':
             return self.write(self.ben)
         if '/tokens/' in case.path or name == 'deleteUser':
-            return None  # the caller's
-        return self.answered if '/posts/' in case.path else self.ana
+            return None  # the caller's own
+        return self.parent_post if '/posts/' in case.path else self.ana
 
     def caller(self, case: schemathesis.Case) -> int:
-        """Who sends this request. Where nobody has what it is about, it becomes about what a newcomer has."""
+        """Return the id of the sender. If the path names no object of a user, change it to one of a new user."""
         name = name_of(case)
         if name in ('changePassword', 'deleteUser') or name.startswith('personal_'):
-            return self.owner(case) or self.newcomer(case)
+            return self.owner(case) or self.new_user(case)
         return self.ben
 
     def owner(self, case: schemathesis.Case) -> int | None:
@@ -149,8 +149,8 @@ class World:
         with self.app.app_context():
             return db.session.scalar(users if name_of(case) == 'deleteUser' else tokens)
 
-    def newcomer(self, case: schemathesis.Case) -> int:
-        client = self.login(f'newcomer{next(self.numbers)}')
+    def new_user(self, case: schemathesis.Case) -> int:
+        client = self.login(f'new_user{next(self.numbers)}')
         wanted = {'name': 'for all', 'scopes': list(SCOPES)}
         token_id = client.post('/api/me/tokens', json=wanted).json['id']
         # In a sequence of requests, ids are those of things that were made before and may be gone.
@@ -163,24 +163,24 @@ class World:
         return client.id
 
     def token_of(self, user_id: int) -> str:
-        """Also has them have the password that all others have: some were registered with another."""
+        """Return a token of this user, and set their password to PASSWORD: generated registrations use others."""
         with self.app.app_context():
             db.session.execute(update(User).where(User.id == user_id).values(password_hash=self.password_hash))
             token = issue_token(actor=user_id).token
             db.session.commit()
         return token
 
-    def link(self, purpose: str) -> str:
-        """The token of a mail to somebody."""
-        user_id = self.login(f'newcomer{next(self.numbers)}').id
+    def mail_token(self, purpose: str) -> str:
+        """Return the token of a mail to a new user."""
+        user_id = self.login(f'new_user{next(self.numbers)}').id
         with self.app.app_context():
             user = get_user(user_id).first()
             return sign_mail_token(
                 purpose, user_id, password_reset_state(user) if purpose == PASSWORD_RESET else user.email
             )
 
-    def scopes_left(self, id: Any, wanted: list[str]) -> list[str]:
-        """Those of them that the token has, or one that it has."""
+    def held_scopes(self, id: Any, wanted: list[str]) -> list[str]:
+        """Return those of these scopes that the token has, or at least one that it has."""
         with self.app.app_context():
             held = (db.session.scalar(select(Token.scopes).where(Token.id == int(id))) or ' '.join(SCOPES)).split()
         return [scope for scope in wanted if scope in held] or held[:1]
@@ -192,7 +192,7 @@ def name_of(case: schemathesis.Case) -> str:
 
 @contextmanager
 def supplying_credentials(schema: BaseSchema, world: World) -> Iterator[None]:
-    """Issue a new token for each request, because some of the operations revoke it."""
+    """Issue a new token for each request, because some operations revoke it."""
 
     @schema.auth(refresh_interval=None)
     class Credentials:
@@ -205,19 +205,20 @@ def supplying_credentials(schema: BaseSchema, world: World) -> Iterator[None]:
             case.headers['Authorization'] = data
 
     yield
-    # The schema, and all that include() made of it, share the storage.
+    # The schema and all copies that include() returns share this storage.
     schema.auth.unregister()
 
 
 @contextmanager
 def supplying_values(world: World) -> Iterator[None]:
-    """Replace values that no schema can describe: ids that exist, cursors that were issued for the path, names that are
-    not taken, a post to reply to, another user to follow, the password, tokens from mails, scopes that a token has, and
-    headers that fit.
+    """Replace values that no schema can describe.
+
+    These are ids that exist, cursors that were issued for the path, names that are free, a post to reply to, another
+    user to follow, the password, tokens from mails, scopes that a token has, and valid headers.
     """
 
     def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-        # The web server refuses it where it makes no sense, before there is an operation.
+        # The web server rejects an invalid value before the application sees the request.
         case.headers.pop('Transfer-Encoding', None)
         if 'id' in (case.path_parameters or {}) and not case.meta.is_negative_at(ParameterLocation.PATH):
             case.path_parameters['id'] = world.id_for(case) or case.path_parameters['id']
@@ -226,10 +227,10 @@ def supplying_values(world: World) -> Iterator[None]:
         if '/following/' in case.path and case.path_parameters['id'] in (world.ben, str(world.ben)):
             case.path_parameters['id'] = world.ana
         with world.app.test_request_context(case.formatted_path):
-            case.query |= {name: encode_cursor(next(world.numbers)) for name in POSITIONS if case.query.get(name)}
-        case.headers.update({name: value for name, value in fitting_headers(world).items() if name in case.headers})
+            case.query |= {name: encode_cursor(next(world.numbers)) for name in CURSORS if case.query.get(name)}
+        case.headers.update({name: value for name, value in valid_headers(world).items() if name in case.headers})
         if isinstance(case.body, dict):
-            case.body |= better_members(world, case)
+            case.body |= valid_fields(world, case)
 
     schemathesis.hook(before_call)
     yield
@@ -241,33 +242,33 @@ def read_lines(context: schemathesis.DeserializationContext, response: schemathe
     return [json.loads(line) for line in response.content.splitlines()]
 
 
-def fitting_headers(world: World) -> dict[str, str]:
-    """A version that is there, one that is not had already, a key that nobody used, and no dry run: what is made is
-    asked for afterwards.
+def valid_headers(world: World) -> dict[str, str]:
+    """Return headers that let a request succeed: any version, an unknown ETag, an unused key, and no dry run, because
+    later requests read what this one creates.
     """
     key = f'key-{next(world.numbers)}'
     return {'If-Match': '*', 'If-None-Match': '"another"', 'Idempotency-Key': key, 'Prefer': 'respond-async'}
 
 
-def better_members(world: World, case: schemathesis.Case) -> dict[str, Any]:
-    """Those of the body that are to be others."""
+def valid_fields(world: World, case: schemathesis.Case) -> dict[str, Any]:
+    """Return the fields of the body to replace."""
     body, operation = case.body, name_of(case)
-    # Elsewhere they are members that are ignored, and may be anything.
-    names = {each: body[each] for each in UNIQUE if isinstance(body.get(each), str)}
-    better: dict[str, Any] = {each: fresh(name, next(world.numbers)) for each, name in names.items()}
+    # In other operations these fields are ignored and may have any value.
+    names = {field: body[field] for field in UNIQUE if isinstance(body.get(field), str)}
+    replaced: dict[str, Any] = {field: unique_name(name, next(world.numbers)) for field, name in names.items()}
     if body.get('reply_to_id'):
-        better['reply_to_id'] = world.answered
+        replaced['reply_to_id'] = world.parent_post
     if operation in CONFIRMED:
-        better[CONFIRMED[operation]] = PASSWORD
-    if operation in LINKS:
-        better['token'] = world.link(LINKS[operation])
+        replaced[CONFIRMED[operation]] = PASSWORD
+    if operation in MAIL_TOKENS:
+        replaced['token'] = world.mail_token(MAIL_TOKENS[operation])
     if operation == 'updatePersonalAccessToken' and 'scopes' in body:
-        better['scopes'] = world.scopes_left(case.path_parameters['id'], body['scopes'])
-    return better
+        replaced['scopes'] = world.held_scopes(case.path_parameters['id'], body['scopes'])
+    return replaced
 
 
-def fresh(name: str, number: int) -> str:
-    """A username or an e-mail address with a number at the end of the name, not longer than before if long."""
+def unique_name(name: str, number: int) -> str:
+    """Return the username or e-mail address with a number at the end of the name, and not longer if it was long."""
     local, at, domain = name.partition('@')
     return f'{local[: max(1, len(local) - 6)]}{number:06}{at}{domain}'
 

@@ -1,4 +1,4 @@
-"""Fixtures for the tests over HTTP."""
+"""Fixtures for the HTTP tests."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of every module that asks for the time."""
+    """Replace the clock of every module that imports `utcnow`."""
     clock = Clock()
     for name, module in list(sys.modules.items()):
         if name.startswith('api.') and getattr(module, 'utcnow', None) is utcnow:
@@ -44,20 +44,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def quick_login(app: Flask) -> Callable[[str], Client]:
-    """`login`, without the time that hashing a password takes twice."""
+    """Return a function like `login`, without the time that hashing a password takes."""
     return lambda username: log_in(app, username)
 
 
 @pytest.fixture
 def load_keys(settings: Settings) -> Iterator[Callable[..., None]]:
-    """`load_keys(key, fallbacks)` gives the server other secrets, for the length of the test."""
+    """Return a function that replaces the server's secret keys during the test: `load_keys(key, fallbacks)`."""
     yield keyring.load
     keyring.load(settings.secret_key, settings.secret_key_fallbacks)
 
 
 @pytest.fixture(params=CHANGES)
 def change(request: pytest.FixtureRequest) -> Callable[..., TestResponse]:
-    """`change(client, body)` changes the client's own account, in both ways that there are; `id=` tries another's."""
+    """Return a function that updates the client's own account by PUT or PATCH: `change(client, body)`.
+
+    `id` addresses another account.
+    """
 
     def send(client: Client, body: Any, id: int | None = None) -> TestResponse:
         url = f'/api/users/{client.id if id is None else id}'

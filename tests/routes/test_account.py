@@ -1,4 +1,4 @@
-"""Accounts: passwords changed and forgotten, addresses verified and changed, and who is let in no more."""
+"""Tests of passwords, password resets, e-mail verification and disabled accounts."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ class Mail(NamedTuple):
 
     @property
     def link(self):
-        """The token in the link, which is the same in both parts."""
+        """Return the token in the link, which is the same in both parts."""
         (link,) = re.findall(r'http://127\.0\.0\.1:5000/[a-z-]+#\S+', self.text)
         assert f'href="{link}"' in self.html
         return link.partition('#')[2]
@@ -46,7 +46,7 @@ class Mail(NamedTuple):
 
 @pytest.fixture
 def mails(app, monkeypatch):
-    """`mails()` does what is due, and returns the mails that went out for it."""
+    """Return a function that runs all due jobs and returns the mails that they sent."""
     sent = []
     monkeypatch.setattr(mailer, 'send', lambda *mail: sent.append(Mail(*mail)))
 
@@ -63,7 +63,7 @@ def mails(app, monkeypatch):
 
 @pytest.fixture
 def reset_link(anonymous, mails):
-    """The token in the link that ana gets when she has forgotten her password."""
+    """Return a function that requests a password reset and returns the token in the link."""
 
     def ask(email='ana@example.com'):
         assert anonymous.post('/api/password-resets', json={'email': email}).status_code == 202
@@ -112,7 +112,7 @@ def works(app, token):
 
 
 def add_personal(app, client, *scopes):
-    """A client with a new personal access token."""
+    """Return a client with a new personal access token."""
     made = client.post('/api/me/tokens', json={'name': 'a name', 'scopes': list(scopes or ['users:read'])})
     assert made.status_code == 201
     other = app.test_client()
@@ -125,7 +125,7 @@ def number_of_tokens(app):
         return db.session.scalar(select(func.count()).select_from(Token))
 
 
-def topics(app):
+def job_types(app):
     with app.app_context():
         return list(db.session.scalars(select(Job.type).order_by(Job.id)))
 
@@ -142,27 +142,27 @@ def disable(app, id):
 
 
 def change_address(app, id, email):
-    """As another request does it."""
+    """Change the address like a concurrent request."""
     with app.app_context():
         db.session.execute(update(User).where(User.id == id).values(email=email, email_verified=False))
         db.session.commit()
 
 
-def steal_in(monkeypatch, where, what):
-    """Makes something happen just before the function of that name is called, once."""
-    module, _, name = where.rpartition('.')
+def run_before(monkeypatch, function, action):
+    """Run an action just before the next call of the function with this name."""
+    module, _, name = function.rpartition('.')
     original = getattr(__import__(module, fromlist=[name]), name)
-    events = [what]
+    actions = [action]
 
-    def late(*args, **kwargs):
-        if events:
-            events.pop()()
+    def call_later(*args, **kwargs):
+        if actions:
+            actions.pop()()
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(where, late)
+    monkeypatch.setattr(function, call_later)
 
 
-# A new password
+# Password changes
 
 
 def test_password_change_is_confirmed_by_mail(app, ana, mails):
@@ -227,27 +227,27 @@ def test_another_users_password_cannot_be_changed(app, ana, quick_login):
 
 
 def test_one_of_two_simultaneous_changes_wins(app, server, ana):
-    news = [f'{NEW} {number}' for number in range(4)]
+    new_passwords = [f'{NEW} {number}' for number in range(4)]
     bearer = f'Bearer {ana.token}'
-    bodies = [{'old_password': PASSWORD, 'new_password': new} for new in news]
+    bodies = [{'old_password': PASSWORD, 'new_password': new} for new in new_passwords]
     responses = at_once([lambda b=b: server.ask('PUT', '/api/me/password', b, Authorization=bearer) for b in bodies])
     assert sorted(response.status for response in responses)[0] == 204
     assert {response.status for response in responses} <= {204, 400, 401}
     assert [response.status for response in responses].count(204) == 1
-    assert [logs_in(app, new) for new in news] == [response.status == 204 for response in responses]
+    assert [logs_in(app, new) for new in new_passwords] == [response.status == 204 for response in responses]
 
 
-# A log-in meanwhile
+# Changes during a login
 
 
-def version_0(app, id):
+def change_password_at_version_0(app, id):
     with app.app_context():
         change_password(actor=id, credentials_version=0, token_id=None, password=NEW)
         db.session.commit()
 
 
 def test_login_overtaken_by_password_change(app, ana, anonymous, monkeypatch):
-    steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: version_0(app, ana.id))
+    run_before(monkeypatch, 'api.routes.tokens.issue_token', lambda: change_password_at_version_0(app, ana.id))
     response = anonymous.ask_for_token('ana')
     assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert number_of_tokens(app) == 0
@@ -255,56 +255,56 @@ def test_login_overtaken_by_password_change(app, ana, anonymous, monkeypatch):
 
 def test_login_overtaken_by_reset(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
-    steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: reset(app.test_client(), token))
+    run_before(monkeypatch, 'api.routes.tokens.issue_token', lambda: reset(app.test_client(), token))
     assert anonymous.ask_for_token('ana').status_code == 401
     assert number_of_tokens(app) == 0
 
 
 def test_login_overtaken_by_deletion(app, ana, anonymous, monkeypatch):
-    steal_in(monkeypatch, 'api.routes.tokens.issue_token', lambda: disable(app, ana.id))
+    run_before(monkeypatch, 'api.routes.tokens.issue_token', lambda: disable(app, ana.id))
     assert anonymous.ask_for_token('ana').status_code == 401
     assert number_of_tokens(app) == 0
 
 
 def test_login_overtaken_by_disable_and_enable(app, ana, anonymous, monkeypatch):
-    def off_and_on():
+    def disable_and_enable():
         disable(app, ana.id)
         with app.app_context():
             enable_account(ana.id)
             db.session.commit()
 
-    steal_in(monkeypatch, 'api.routes.tokens.issue_token', off_and_on)
+    run_before(monkeypatch, 'api.routes.tokens.issue_token', disable_and_enable)
     assert anonymous.ask_for_token('ana').status_code == 401
     assert number_of_tokens(app) == 0
     assert logs_in(app, PASSWORD)
 
 
 def test_token_issued_during_password_change_is_revoked(app, ana, clock):
-    """It is given, but not committed, when the password changes: the change waits."""
+    """The token is issued but not committed when the password changes: the change waits for it."""
     clock.move(3600)
     with ThreadPoolExecutor(1) as pool:
         with app.app_context():
             issue_token(actor=ana.id, credentials_version=0)
-            changing = pool.submit(version_0, app, ana.id)
+            changing = pool.submit(change_password_at_version_0, app, ana.id)
             db.session.commit()
         changing.result()
     assert number_of_tokens(app) == 0
 
 
 def test_change_overtaken_by_change_is_rejected(app, ana, monkeypatch):
-    steal_in(monkeypatch, 'api.routes.account.change_password', lambda: version_0(app, ana.id))
+    run_before(monkeypatch, 'api.routes.account.change_password', lambda: change_password_at_version_0(app, ana.id))
     response = change(ana, new='a third battery')
     assert (response.status_code, response.json) == (401, {'error': 'Unauthorized'})
     assert logs_in(app, NEW)
 
 
 def test_deletion_overtaken_by_password_change_is_rejected(app, ana, monkeypatch):
-    steal_in(monkeypatch, 'api.routes.users.delete_account', lambda: version_0(app, ana.id))
+    run_before(monkeypatch, 'api.routes.users.delete_account', lambda: change_password_at_version_0(app, ana.id))
     assert ana.delete(f'/api/users/{ana.id}', json={'password': PASSWORD}).status_code == 401
     assert logs_in(app, NEW)
 
 
-# A forgotten password
+# Password resets
 
 
 @pytest.mark.parametrize('email', ['ana@example.com', 'ANA@EXAMPLE.COM', 'Ana@Example.com'])
@@ -343,13 +343,13 @@ def test_reset_verifies_the_email(ana, anonymous, reset_link):
 
 def test_reset_does_not_reveal_known_addresses(app, ana, anonymous, quick_login, mails):
     disable(app, quick_login('off').id)
-    asked = ['ana@example.com', 'nobody@example.com', 'off@example.com', 'ana@example.co', 'x@y']
-    responses = [anonymous.post('/api/password-resets', json={'email': email}) for email in asked]
-    told = {(response.status_code, response.data) for response in responses}
+    addresses = ['ana@example.com', 'unknown@example.com', 'off@example.com', 'ana@example.co', 'x@y']
+    responses = [anonymous.post('/api/password-resets', json={'email': email}) for email in addresses]
+    contents = {(response.status_code, response.data) for response in responses}
     headers = {
         tuple(pair for pair in response.headers if pair[0] not in ('X-Request-ID', 'Date')) for response in responses
     }
-    assert (len(told), len(headers)) == (1, 1)
+    assert (len(contents), len(headers)) == (1, 1)
     assert [mail.recipient for mail in mails()] == ['ana@example.com']
 
 
@@ -357,7 +357,7 @@ def test_reset_takes_the_same_queries_for_any_address(ana, anonymous, count_quer
     with count_queries() as known:
         anonymous.post('/api/password-resets', json={'email': 'ana@example.com'})
     with count_queries() as unknown:
-        anonymous.post('/api/password-resets', json={'email': 'nobody@example.com'})
+        anonymous.post('/api/password-resets', json={'email': 'unknown@example.com'})
     assert known == unknown
     assert len(known) == 1
 
@@ -384,10 +384,10 @@ def test_reset_takes_the_same_queries_for_any_address(ana, anonymous, count_quer
 def test_invalid_email_is_rejected(app, ana, anonymous, email):
     response = anonymous.post('/api/password-resets', json={'email': email})
     assert (response.status_code, list(response.json['errors'])) == (400, ['email'])
-    assert topics(app) == []
+    assert job_types(app) == []
 
 
-def test_unicode_lookalike_email_matches_nobody(app, anonymous, quick_login):
+def test_unicode_lookalike_email_is_rejected(app, anonymous, quick_login):
     quick_login('kim')
     response = anonymous.post('/api/password-resets', json={'email': '\N{KELVIN SIGN}im@example.com'})
     assert response.status_code == 400
@@ -429,10 +429,10 @@ def test_reset_token_ends_with_email_change(app, ana, anonymous, reset_link):
 
 
 def test_reset_overtaken_by_email_change(app, ana, anonymous, reset_link, monkeypatch):
-    """It is looked at; then the address changes, and then the password is to be set."""
+    """The token is checked, then the address changes, then the password is set."""
     token = reset_link()
-    moved = lambda: change_address(app, ana.id, 'new@example.com')  # noqa: E731
-    steal_in(monkeypatch, 'api.routes.account.reset_password', moved)
+    change_email = lambda: change_address(app, ana.id, 'new@example.com')  # noqa: E731
+    run_before(monkeypatch, 'api.routes.account.reset_password', change_email)
     assert is_stale(reset(anonymous, token))
     user = user_row(app, ana.id)
     assert (user.email, user.email_verified) == ('new@example.com', False)
@@ -441,7 +441,7 @@ def test_reset_overtaken_by_email_change(app, ana, anonymous, reset_link, monkey
 
 def test_reset_overtaken_by_password_change(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
-    steal_in(monkeypatch, 'api.routes.account.reset_password', lambda: version_0(app, ana.id))
+    run_before(monkeypatch, 'api.routes.account.reset_password', lambda: change_password_at_version_0(app, ana.id))
     assert is_stale(reset(anonymous, token, 'a third battery'))
     assert logs_in(app, NEW)
 
@@ -461,18 +461,18 @@ def test_disabled_account_cannot_be_reset(app, ana, anonymous, reset_link, mails
 
 def test_reset_overtaken_by_disable(app, ana, anonymous, reset_link, monkeypatch):
     token = reset_link()
-    steal_in(monkeypatch, 'api.routes.account.reset_password', lambda: disable(app, ana.id))
+    run_before(monkeypatch, 'api.routes.account.reset_password', lambda: disable(app, ana.id))
     assert is_stale(reset(anonymous, token))
     assert user_row(app, ana.id).disabled_at is not None
 
 
 def test_one_of_simultaneous_resets_wins(app, server, ana, reset_link):
     token = reset_link()
-    news = [f'{NEW} {number}' for number in range(4)]
-    bodies = [{'token': token, 'new_password': new} for new in news]
+    new_passwords = [f'{NEW} {number}' for number in range(4)]
+    bodies = [{'token': token, 'new_password': new} for new in new_passwords]
     responses = at_once([lambda body=body: server.ask('PUT', '/api/password-resets', body) for body in bodies])
     assert sorted(response.status for response in responses) == [204, 400, 400, 400]
-    assert [logs_in(app, new) for new in news] == [response.status == 204 for response in responses]
+    assert [logs_in(app, new) for new in new_passwords] == [response.status == 204 for response in responses]
 
 
 def test_weak_password_does_not_use_up_the_token(app, ana, anonymous, reset_link):
@@ -514,7 +514,7 @@ def test_mail_token_survives_key_rotation(ana, anonymous, reset_link, load_keys)
     assert reset(anonymous, token).status_code == 204
 
 
-# An address
+# E-mail addresses
 
 
 def test_registration_mails_a_verification_link(anonymous, make_user, login, mails):
@@ -566,8 +566,8 @@ def test_email_change_is_unverified_and_announced(app, ana, anonymous, verificat
     verify(anonymous, verification_link(ana))
     response = ana.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'})
     assert (response.json['email'], response.json['email_verified']) == ('new@example.com', False)
-    told = {(mail.recipient, mail.subject) for mail in mails()}
-    assert told == {('ana@example.com', EMAIL_CHANGED), ('new@example.com', VERIFY)}
+    announced = {(mail.recipient, mail.subject) for mail in mails()}
+    assert announced == {('ana@example.com', EMAIL_CHANGED), ('new@example.com', VERIFY)}
 
 
 @pytest.mark.parametrize('email', ['ana@example.com', 'ANA@example.com'])
@@ -579,39 +579,39 @@ def test_unchanged_email_stays_verified(ana, anonymous, verification_link, mails
 
 
 def test_email_verified_cannot_be_set(app, ana, anonymous):
-    lie = {'email_verified': True, 'credentials_version': 5, 'disabled_at': None, 'password_hash': 'x', 'password': NEW}
+    bad = {'email_verified': True, 'credentials_version': 5, 'disabled_at': None, 'password_hash': 'x', 'password': NEW}
     before = user_row(app, ana.id)
-    assert ana.put(f'/api/users/{ana.id}', json=lie).status_code == 200
+    assert ana.put(f'/api/users/{ana.id}', json=bad).status_code == 200
     assert user_row(app, ana.id) == before
     registration = {'username': 'ben', 'email': 'ben@example.com', 'password': PASSWORD}
-    id = anonymous.post('/api/users', json=lie | registration).json['id']
+    id = anonymous.post('/api/users', json=bad | registration).json['id']
     assert (user_row(app, id).email_verified, user_row(app, id).credentials_version) == (False, 0)
 
 
 def test_only_verified_users_post_if_required(app, settings, mails):
-    demanding = create_app(replace(settings, require_verified_email=True))
-    demanding.test_client_class = Client
+    strict_app = create_app(replace(settings, require_verified_email=True))
+    strict_app.test_client_class = Client
     try:
-        with demanding.test_client() as client:
+        with strict_app.test_client() as client:
             registration = {'username': 'ben', 'email': 'ben@example.com', 'password': PASSWORD}
             client.id = client.post('/api/users', json=registration).json['id']
             client.token = client.ask_for_token('ben').json['token']
             post_until_verified(client, mails)
     finally:
-        with demanding.app_context():
+        with strict_app.app_context():
             db.engine.dispose()
 
 
 def post_until_verified(client, mails):
-    ways = [{'json': {'text': 'hello'}}, {'json': {}}, {'data': 'nonsense'}, {}, {'json': {'text': 'x' * 281}}]
-    for sent in ways:
+    bodies = [{'json': {'text': 'hello'}}, {'json': {}}, {'data': 'nonsense'}, {}, {'json': {'text': 'x' * 281}}]
+    for sent in bodies:
         response = client.post('/api/posts', **sent)
         assert (response.status_code, response.json['message']) == (403, 'verify your e-mail address first')
         assert 'WWW-Authenticate' not in response.headers
     assert client.get('/api/posts').json['items'] == []
     (mail,) = mails()
     assert verify(client, mail.link).status_code == 204
-    assert [client.post('/api/posts', **sent).status_code for sent in ways] == [201, 400, 415, 415, 400]
+    assert [client.post('/api/posts', **sent).status_code for sent in bodies] == [201, 400, 415, 415, 400]
     client.put(f'/api/users/{client.id}', json={'email': 'new@example.com'})
     assert client.post('/api/posts', json={'text': 'hello'}).status_code == 403
 
@@ -620,7 +620,7 @@ def test_everyone_posts_if_not_required(ana):
     assert ana.post('/api/posts', json={'text': 'hello'}).status_code == 201
 
 
-# Mails of what did not happen
+# Mail of rejected requests
 
 
 def test_rejected_requests_send_no_mail(app, ana, quick_login, anonymous):
@@ -634,7 +634,7 @@ def test_rejected_requests_send_no_mail(app, ana, quick_login, anonymous):
         reset(anonymous, 'A' * 64),
     ]
     assert [response.status_code for response in refused] == [400] * len(refused)
-    assert topics(app) == []
+    assert job_types(app) == []
     assert ana.get('/api/me').json['email'] == 'ana@example.com'
 
 
@@ -668,12 +668,12 @@ def test_rolled_back_requests_send_no_mail(app, ana, monkeypatch, caplog, where,
     assert dump_rows(app) == before
 
 
-# Hashes of another time
+# Password hashes with other parameters
 
 
 @pytest.fixture
 def changed_cost(monkeypatch):
-    """Hash with other parameters than those that the stored hashes were made with."""
+    """Hash with other parameters than those of the stored hashes."""
     monkeypatch.setattr(passwords, '_hasher', PasswordHasher(time_cost=1, memory_cost=16, parallelism=1))
 
 
@@ -695,15 +695,15 @@ def test_login_upgrades_the_hash(app, ana, anonymous, changed_cost):
 
 
 def test_simultaneous_logins_upgrade_once(app, ana, changed_cost, monkeypatch):
-    moment, hashes = Barrier(2, timeout=60), []
+    barrier, hashes = Barrier(2, timeout=60), []
 
-    def at_the_same_moment(user, password):
-        moment.wait()
+    def rehash_simultaneously(user, password):
+        barrier.wait()
         rehash_password(user, password)
-        moment.wait()
+        barrier.wait()
         hashes.append(hash_of(app, ana.id))
 
-    monkeypatch.setattr('api.http.auth.rehash_password', at_the_same_moment)
+    monkeypatch.setattr('api.http.auth.rehash_password', rehash_simultaneously)
     with ThreadPoolExecutor(2) as pool:
         responses = list(pool.map(lambda _: app.test_client().ask_for_token('ana'), range(2)))
     assert [response.status_code for response in responses] == [200, 200]
@@ -713,13 +713,13 @@ def test_simultaneous_logins_upgrade_once(app, ana, changed_cost, monkeypatch):
 
 
 def test_hash_upgrade_does_not_restore_old_password(app, ana, changed_cost, monkeypatch):
-    steal_in(monkeypatch, 'api.http.auth.rehash_password', lambda: version_0(app, ana.id))
+    run_before(monkeypatch, 'api.http.auth.rehash_password', lambda: change_password_at_version_0(app, ana.id))
     assert app.test_client().ask_for_token('ana').status_code == 401
     assert (logs_in(app, PASSWORD), logs_in(app, NEW)) == (False, True)
     assert not works(app, ana.token)
 
 
-# Disabled
+# Disabled accounts
 
 
 def test_disabled_user_gets_the_401_of_a_wrong_password(app, ana, anonymous):
@@ -764,9 +764,9 @@ def test_basic_credentials_cannot_change_the_account(ana, anonymous, method):
 
 
 def test_outdated_credentials_version_sets_nothing(app, ana):
-    """The action itself: a version that has passed sets nothing."""
+    """The action itself changes nothing if the credentials version is outdated."""
     stale = user_row(app, ana.id)
-    version_0(app, ana.id)
+    change_password_at_version_0(app, ana.id)
     with app.app_context(), pytest.raises(Exception, match='invalid or has expired'):
         reset_password(user=stale, password='a third battery')
     assert logs_in(app, NEW)

@@ -1,4 +1,4 @@
-"""Collections: pages by number, walks by position, and what is counted."""
+"""Tests of collections: pages by number, iteration by cursor, and totals."""
 
 import re
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from tests.support.client import PASSWORD, Client
 from tests.support.rows import add_follows, add_users, remove_follow, remove_user
 
 MEMBERS = ['id', 'username', 'last_seen', 'about_me', 'post_count', 'follower_count', 'following_count', '_links']
-POSITION = '[A-Za-z0-9_-]+'
+CURSOR = '[A-Za-z0-9_-]+'
 
 
 class Filled(NamedTuple):
-    """A collection with known items. ids: theirs, in the order that is promised."""
+    """A collection with known items, whose ids are in the documented order."""
 
     client: Client
     path: str
@@ -30,7 +30,7 @@ class Filled(NamedTuple):
         return self.get(f'?page={number}&per_page={per_page}')
 
     def link(self, page, per_page):
-        """A link that carries page and per_page only."""
+        """Return a link with page and per_page only."""
         return f'{self.path}?page={page}&per_page={per_page}'
 
 
@@ -52,7 +52,7 @@ def following(app, client, number):
 
 @pytest.fixture(params=[users, followers, following], ids=lambda kind: kind.__name__)
 def fill(request, app, quick_login) -> Callable[[int], Filled]:
-    """`fill(25)` makes a collection of 25 items: of users, of followers and of followed."""
+    """Return a function that creates a collection of a given size, of users, followers or followed users."""
 
     def make(number):
         client = quick_login('ana')
@@ -63,7 +63,7 @@ def fill(request, app, quick_login) -> Callable[[int], Filled]:
 
 @pytest.fixture
 def few(app, quick_login) -> Filled:
-    """Twenty-five users."""
+    """Return a collection of 25 users."""
     client = quick_login('ana')
     return Filled(client, *users(app, client, 25))
 
@@ -73,7 +73,7 @@ def ids_of(page):
 
 
 def walk(client, url, relation='next'):
-    """The pages from this URL on, along a link."""
+    """Return the pages from this URL on, following one kind of link."""
     pages = []
     while url:
         pages.append(client.get(url).json)
@@ -190,7 +190,7 @@ def test_collections_need_a_token(anonymous, path):
     assert anonymous.get(path).status_code == 401
 
 
-# Odd numbers
+# Unusual numbers
 
 NO_NUMBERS = ['', ' ', 'abc', '1e3', '2.5', '1_0', '0x10', 'null', 'NaN', 'Infinity', '--1', '1 2', '1,2', '%00', '%FF']
 NO_NUMBERS += ['\N{ARABIC-INDIC DIGIT THREE}', '\N{SUPERSCRIPT TWO}', '\N{FULLWIDTH DIGIT TWO}']
@@ -267,9 +267,9 @@ def test_per_page_is_capped_at_100(fill):
 # Deep pages
 
 
-def is_link(link, filled, page, per_page, position):
-    """Whether a link carries page, per_page and a position of this kind, in this order."""
-    pattern = re.escape(filled.link(page, per_page)) + f'&{position}=' + POSITION
+def is_link(link, filled, page, per_page, cursor):
+    """Return whether a link has page, per_page and this cursor parameter, in this order."""
+    pattern = re.escape(filled.link(page, per_page)) + f'&{cursor}=' + CURSOR
     return re.fullmatch(pattern, link) is not None
 
 
@@ -293,9 +293,9 @@ def test_deep_links_carry_cursors(many):
 
 def test_jump_to_a_deep_page_equals_iteration(many):
     jumped = [many.page(number, 100) for number in range(1, 14)]
-    walked = walk(many.client, many.link(1, 100))
-    assert all_ids(walked) == all_ids(jumped) == many.ids
-    assert [page['_meta'] for page in walked] == [page['_meta'] for page in jumped]
+    iterated = walk(many.client, many.link(1, 100))
+    assert all_ids(iterated) == all_ids(jumped) == many.ids
+    assert [page['_meta'] for page in iterated] == [page['_meta'] for page in jumped]
     assert jumped[12]['_links']['next'] is None
     assert jumped[10]['_meta'] == {'page': 11, 'per_page': 100, 'total_pages': 13, 'total_items': 1201}
 
@@ -315,7 +315,7 @@ def test_past_a_deep_end_prev_leads_to_the_last_page(many):
         assert ids_of(many.client.get(response['_links']['prev']).json) == many.ids[1200:]
 
 
-# Walks
+# Iteration
 
 
 def test_forward_and_backward_iteration_agree(fill):
@@ -362,7 +362,7 @@ def test_empty_before_starts_at_the_end(fill):
 
 
 def remover(app, filled):
-    """A function that takes an item out of the collection."""
+    """Return a function that removes an item from the collection."""
     owner, what = filled.client.id, filled.path.rpartition('/')[2]
     return {
         'users': lambda item: remove_user(app, item),
@@ -372,7 +372,7 @@ def remover(app, filled):
 
 
 def adder(app, filled):
-    """A function that puts a new item into the collection."""
+    """Return a function that adds a new item to the collection."""
     owner, what = filled.client.id, filled.path.rpartition('/')[2]
 
     def add(name):
@@ -386,7 +386,8 @@ def adder(app, filled):
 def test_iteration_sees_stable_items_exactly_once(app, fill):
     filled = fill(30)
     remove, add = remover(app, filled), adder(app, filled)
-    leaving = {4, 9, 14, 3, 7, 18, 27}  # places: the last of a page, others that were seen, and some that were not
+    # Indexes of removed items: the last one of a page, others that were seen, and some that were not.
+    removed = {4, 9, 14, 3, 7, 18, 27}
     steps = iter([(4, 18), (9, 3), (14, 27), (7,)])
     url, seen = f'{filled.path}?per_page=5&after=', []
     while url:
@@ -396,7 +397,7 @@ def test_iteration_sees_stable_items_exactly_once(app, fill):
             remove(filled.ids[place])
         add(f'late{len(seen)}-')
         url = page['_links']['next'] if len(seen) < 100 else None
-    staying = [id for place, id in enumerate(filled.ids) if place not in leaving]
+    staying = [id for place, id in enumerate(filled.ids) if place not in removed]
     assert len(seen) == len(set(seen))
     assert [id for id in seen if id in staying] == staying
     assert filled.ids[18] not in seen
@@ -425,7 +426,7 @@ def test_prev_leads_back_from_an_empty_page(app, fill):
     assert ids_of(filled.client.get(end['_links']['prev']).json) == filled.ids[:3]
 
 
-# Positions that were never given out
+# Invalid cursors
 
 
 def position_in(link):
@@ -466,22 +467,22 @@ def test_random_cursor_is_rejected(few, parameter, text):
 
 
 def test_altered_cursor_is_rejected(few):
-    position = position_in(few.get('?per_page=7&after=')['_links']['next'])
-    assert not refused(few.client.get(f'{few.path}?after={position}'))
+    cursor = position_in(few.get('?per_page=7&after=')['_links']['next'])
+    assert not refused(few.client.get(f'{few.path}?after={cursor}'))
     alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
     altered = {
-        position[:-1],
-        position[1:],
-        f'{position}A',
-        f'A{position}',
-        f'{position}=',
-        f'{position}==',
-        position * 2,
+        cursor[:-1],
+        cursor[1:],
+        f'{cursor}A',
+        f'A{cursor}',
+        f'{cursor}=',
+        f'{cursor}==',
+        cursor * 2,
     }
-    altered |= {position[:4], position[:11], position[11:], position.swapcase(), f' {position}', f'{position}%0A'}
-    for place, old in enumerate(position):
-        altered.add(position[:place] + ('A' if old != 'A' else 'B') + position[place + 1 :])
-    altered |= {position[:-1] + letter for letter in alphabet if letter != position[-1]}
+    altered |= {cursor[:4], cursor[:11], cursor[11:], cursor.swapcase(), f' {cursor}', f'{cursor}%0A'}
+    for place, old in enumerate(cursor):
+        altered.add(cursor[:place] + ('A' if old != 'A' else 'B') + cursor[place + 1 :])
+    altered |= {cursor[:-1] + letter for letter in alphabet if letter != cursor[-1]}
     assert [text for text in altered if not refused(few.client.get(f'{few.path}?after={text}'))] == []
     assert [text for text in altered if not refused(few.client.get(f'{few.path}?before={text}'))] == []
 
@@ -489,13 +490,13 @@ def test_altered_cursor_is_rejected(few):
 def test_cursor_has_one_spelling(app, quick_login):
     ana = quick_login('ana')
     add_users(app, 99)
-    taken = []
+    accepted = []
     for page in walk(ana, '/api/users?per_page=1&after=')[:-1]:
-        position = position_in(page['_links']['next'])
-        other = position.replace('-', '%2B').replace('_', '%2F')
-        if other != position and not refused(ana.get(f'/api/users?after={other}')):
-            taken.append(other)
-    assert taken == []
+        cursor = position_in(page['_links']['next'])
+        other = cursor.replace('-', '%2B').replace('_', '%2F')
+        if other != cursor and not refused(ana.get(f'/api/users?after={other}')):
+            accepted.append(other)
+    assert accepted == []
 
 
 def test_cursor_of_another_collection_is_rejected(app, quick_login):
@@ -503,15 +504,15 @@ def test_cursor_of_another_collection_is_rejected(app, quick_login):
     ids = add_users(app, 20)
     paths = [
         '/api/users',
-        *[f'/api/users/{each.id}/{what}' for each in (ana, bea) for what in ('followers', 'following')],
+        *[f'/api/users/{user.id}/{what}' for user in (ana, bea) for what in ('followers', 'following')],
     ]
-    for each in (ana, bea):
-        add_follows(app, [(id, each.id) for id in ids] + [(each.id, id) for id in ids])
-    given = {path: position_in(ana.get(f'{path}?after=').json['_links']['next']) for path in paths}
+    for user in (ana, bea):
+        add_follows(app, [(id, user.id) for id in ids] + [(user.id, id) for id in ids])
+    cursors = {path: position_in(ana.get(f'{path}?after=').json['_links']['next']) for path in paths}
     for path in paths:
-        for other, position in given.items():
+        for other, cursor in cursors.items():
             for parameter in ('after', 'before'):
-                assert refused(ana.get(f'{path}?{parameter}={position}')) == (path != other)
+                assert refused(ana.get(f'{path}?{parameter}={cursor}')) == (path != other)
 
 
 def test_cursor_keys_rotate(few, load_keys):

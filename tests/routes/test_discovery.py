@@ -1,4 +1,4 @@
-"""What clients find without being told: links, well-known places, and what browsers of other origins may do."""
+"""Tests of links, well-known URLs and CORS."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,7 +19,7 @@ ORIGIN, IPV6 = 'https://app.example.com', 'http://[::1]:3000'
 
 @pytest.fixture
 def open_client(app: Flask, settings: Settings) -> Iterator[Client]:
-    """A client of an application that lets two origins in, and names whom to tell of holes."""
+    """Yield a client of an application that allows two origins and has a security contact."""
     origins = {'cors_origins': (ORIGIN, IPV6), 'public_url': 'https://api.example.com'}
     opened = create_app(variant(settings, security_contact='mailto:security@example.com', **origins))
     opened.test_client_class = Client
@@ -71,12 +71,12 @@ def test_other_origins_are_rejected(open_client: Client, origin: str) -> None:
 
 
 def test_preflight_allows_what_integrators_need(open_client: Client) -> None:
-    asked = {
+    preflight = {
         'Origin': ORIGIN,
         'Access-Control-Request-Method': 'PATCH',
         'Access-Control-Request-Headers': 'authorization, content-type, if-match, idempotency-key, prefer',
     }
-    response = open_client.open('/api/users/1', method='OPTIONS', headers=asked)
+    response = open_client.open('/api/users/1', method='OPTIONS', headers=preflight)
     assert response.status_code == 200
     assert 'PATCH' in response.headers['Access-Control-Allow-Methods']
     allowed = response.headers['Access-Control-Allow-Headers'].lower().split(', ')
@@ -107,8 +107,8 @@ def test_entry_points_link_document_and_docs(anonymous: Client, path: str) -> No
 def test_security_txt_names_the_contact(open_client: Client, anonymous: Client) -> None:
     response = open_client.get('/.well-known/security.txt')
     assert response.headers['Content-Type'] == 'text/plain; charset=utf-8'
-    said = dict(line.split(': ', 1) for line in response.text.splitlines())
-    assert said['Contact'] == 'mailto:security@example.com'
-    assert said['Canonical'] == 'https://api.example.com/.well-known/security.txt'
-    assert 0 < (datetime.fromisoformat(said['Expires']) - utcnow()).days < 366
+    fields = dict(line.split(': ', 1) for line in response.text.splitlines())
+    assert fields['Contact'] == 'mailto:security@example.com'
+    assert fields['Canonical'] == 'https://api.example.com/.well-known/security.txt'
+    assert 0 < (datetime.fromisoformat(fields['Expires']) - utcnow()).days < 366
     assert anonymous.get('/.well-known/security.txt').status_code == 404

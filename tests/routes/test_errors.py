@@ -1,4 +1,4 @@
-"""Errors: their bodies and headers, in each of the forms that a client may like best."""
+"""Tests of errors: status, headers and body in every media type."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def fail(*args, **kwargs):
 
 @pytest.fixture
 def without_database(settings, anonymous):
-    """A client of a server whose database is gone."""
+    """Yield a client of a server whose database is unreachable."""
     gone = (
         'sqlite:////nowhere/at/all.sqlite'
         if 'sqlite' in settings.database_url
@@ -61,7 +61,7 @@ def without_database(settings, anonymous):
 
 @pytest.fixture(params=PHRASES)
 def failing(request, quick_login, make_user, monkeypatch):
-    """`failing(accept)` sends a request that ends with a certain status, the same each time."""
+    """Return a function that sends a request whose response has this status, for every status: `failing(accept)`."""
     ana = quick_login('ana')
     client, method, url, sent = {
         400: (ana, 'POST', '/api/users', {'json': {}}),
@@ -88,10 +88,10 @@ def failing(request, quick_login, make_user, monkeypatch):
     return send
 
 
-# Which form
+# Negotiation
 
 NEGOTIATED = [
-    # Accept, the form of a 404 or 500, the form of every other error
+    # Accept, media type of a 404 or 500, media type of every other error
     (None, JSON, JSON),
     ('', JSON, JSON),
     ('*/*', JSON, JSON),
@@ -155,33 +155,33 @@ def test_error_media_type_follows_accept(anonymous, accept, page, other):
     headers = {} if accept is None else {'Accept': accept}
     missing = anonymous.get('/api/nothing', headers=headers)
     assert (missing.status_code, missing.mimetype) == (404, page)
-    refused = anonymous.post('/api/users', json={}, headers=headers)
-    assert (refused.status_code, refused.mimetype) == (400, other)
+    rejected = anonymous.post('/api/users', json={}, headers=headers)
+    assert (rejected.status_code, rejected.mimetype) == (400, other)
 
 
-FORMS = [(None, JSON), (JSON, JSON), ('*/*', JSON), (PROBLEM, PROBLEM), (BROWSER, HTML)]
+MEDIA_TYPES = [(None, JSON), (JSON, JSON), ('*/*', JSON), (PROBLEM, PROBLEM), (BROWSER, HTML)]
 
 
 def test_errors_have_the_same_headers_in_every_form(failing):
     plain = failing(None)
-    for accept, form in FORMS:
+    for accept, media_type in MEDIA_TYPES:
         response = failing(accept)
-        wanted = form if form != HTML or response.status_code in PAGES else JSON
-        assert response.mimetype == wanted
+        expected = media_type if media_type != HTML or response.status_code in PAGES else JSON
+        assert response.mimetype == expected
         assert response.headers['Vary'] == 'Accept, Authorization'
         assert headers_of(response) == headers_of(plain)
 
 
 def headers_of(response):
-    its_own = ('Content-Type', 'Content-Length', 'X-Request-ID')
-    return {name: value for name, value in response.headers.items() if name not in its_own}
+    own_headers = ('Content-Type', 'Content-Length', 'X-Request-ID')
+    return {name: value for name, value in response.headers.items() if name not in own_headers}
 
 
 def test_errors_have_these_json_fields(failing):
     response = failing(JSON)
-    members = list(response.json)
+    fields = list(response.json)
     assert response.json['error'] == PHRASES[response.status_code]
-    assert members == ['error', *[name for name in ('message', 'errors') if name in members]]
+    assert fields == ['error', *[name for name in ('message', 'errors') if name in fields]]
     assert None not in response.json.values()
 
 
@@ -225,11 +225,11 @@ def test_problem_instance_is_a_uri_reference(anonymous, path):
     assert not set(' "<>\\^`{|}\0') & set(problem.json['instance'])
 
 
-# The statuses
+# Statuses
 
 
 def test_401_is_literal_and_keeps_its_challenge(anonymous):
-    for accept, _ in FORMS:
+    for accept, _ in MEDIA_TYPES:
         headers = {'Accept': accept} if accept else {}
         bearer, basic = anonymous.get('/api/users', headers=headers), anonymous.post('/api/tokens', headers=headers)
         assert bearer.headers['WWW-Authenticate'] == 'Bearer realm="Authentication Required"'
@@ -327,7 +327,7 @@ BODIES = [
 
 @pytest.fixture(params=BODIES, ids=lambda body: body[0])
 def send_body(request, app, quick_login):
-    """`send_body(data, content_type)` sends a body where one is taken; what is refused changes nothing."""
+    """Return a function that sends a body and checks that a rejected one changes nothing."""
     ana = quick_login('ana')
     method, url, right = request.param
 
@@ -386,8 +386,8 @@ def test_put_and_patch_have_their_own_media_types(quick_login):
     ana = quick_login('ana')
     url = f'/api/users/{ana.id}'
     assert ana.put(url, data=b'{}', content_type='application/merge-patch+json').status_code == 415
-    refused = ana.patch(url, json={})
-    assert (refused.status_code, refused.headers['Accept-Patch']) == (415, 'application/merge-patch+json')
+    rejected = ana.patch(url, json={})
+    assert (rejected.status_code, rejected.headers['Accept-Patch']) == (415, 'application/merge-patch+json')
 
 
 @pytest.mark.parametrize('suffix', ['; charset=utf-8', ';charset=UTF-8', '; x=y', ' ;'])
@@ -418,7 +418,7 @@ def test_uniqueness_messages_have_no_errors_field(anonymous, make_user):
     assert response.data == b'{"error":"Bad Request","message":"please use a different username"}'
 
 
-# Faults of ours
+# Server errors
 
 
 @pytest.mark.parametrize(
@@ -445,8 +445,8 @@ def test_unhandled_exception_returns_500_and_changes_nothing(app, quick_login, m
         assert response.status_code == 500
         assert body in (None, response.data)
         everything = f'{response.headers}{response.text}'
-        for inside in (SECRET, 'RuntimeError', 'Traceback', 'api.', '.py', 'sqlalchemy', 'SELECT'):
-            assert inside not in everything
+        for internal in (SECRET, 'RuntimeError', 'Traceback', 'api.', '.py', 'sqlalchemy', 'SELECT'):
+            assert internal not in everything
     assert dump_rows(app) == before
     monkeypatch.undo()
     assert ana.get('/api/users').status_code == 200
@@ -470,5 +470,5 @@ def test_database_outage_returns_503_with_retry_after(without_database, method, 
     assert response.mimetype == (PROBLEM if accept == PROBLEM else JSON)
     if accept != PROBLEM:
         assert response.data == b'{"error":"Service Unavailable"}'
-    for inside in ('database', 'sqlite', 'psycopg', 'nowhere', '127.0.0.1'):
-        assert inside not in response.text
+    for internal in ('database', 'sqlite', 'psycopg', 'nowhere', '127.0.0.1'):
+        assert internal not in response.text

@@ -1,4 +1,4 @@
-"""A copy of everything: complete, of nobody else, and in memory and connections that do not grow with it."""
+"""Tests of the account export: complete, without data of other users, and with bounded memory and connections."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ from tests.support.rows import add_follows, add_likes, add_posts, add_users
 
 TEST_BATCH_SIZE = 3
 MANY = 16_000
-# Of the export of MANY posts, which has 12 MB: all of it in memory, as rows and as lines, would take more.
+# Limit for the export of MANY posts, which has 12 MB. Holding all of it in memory, as rows and as lines, takes more.
 MAX_MEGABYTES = 8
 
 
@@ -31,7 +31,7 @@ def few_rows_at_a_time(monkeypatch):
 
 
 def lines_of(client, **options):
-    """The objects of an export, each of which the document allows."""
+    """Return the objects of an export. Each must match the document."""
     response = client.get('/api/me/export', **options)
     assert response.status_code == 200
     assert response.headers['Content-Type'] == 'application/jsonl'
@@ -52,9 +52,9 @@ def of_kind(lines, kind):
     return [line['data'] for line in lines if line['kind'] == kind]
 
 
-def edit(client, post, said):
+def edit(client, post, new_text):
     response = client.patch(
-        f'/api/posts/{post}', data=json.dumps({'text': said}), content_type='application/merge-patch+json'
+        f'/api/posts/{post}', data=json.dumps({'text': new_text}), content_type='application/merge-patch+json'
     )
     assert response.status_code == 200
 
@@ -79,11 +79,11 @@ def test_export_of_a_new_user_is_the_user(quick_login):
 def test_exported_rows_equal_their_resources(app, quick_login):
     ana, ben, cleo = quick_login('ana'), quick_login('ben'), quick_login('cleo')
     add_follows(app, [(ana.id, ben.id), (ana.id, cleo.id), (ben.id, ana.id)])
-    theirs = add_posts(app, ben.id, 2, 'of ben')
-    own = add_posts(app, ana.id, 2) + add_posts(app, ana.id, 1, reply_to=theirs[0])
+    bens_posts = add_posts(app, ben.id, 2, 'of ben')
+    own = add_posts(app, ana.id, 2) + add_posts(app, ana.id, 1, reply_to=bens_posts[0])
     edit(ana, own[1], 'second thoughts')
     edit(ana, own[1], 'third thoughts')
-    add_likes(app, [(ana.id, theirs[1]), (ana.id, own[0]), (ben.id, own[0])])
+    add_likes(app, [(ana.id, bens_posts[1]), (ana.id, own[0]), (ben.id, own[0])])
     make_token(ana, 'users:read')
     lines = lines_of(ana)
     assert of_kind(lines, 'user') == [ana.get('/api/me').json]
@@ -100,8 +100,8 @@ def test_exported_rows_equal_their_resources(app, quick_login):
 def test_versions_follow_their_post(app, quick_login):
     ana = quick_login('ana')
     posts = add_posts(app, ana.id, 3)
-    for post, said in ((posts[2], 'c'), (posts[0], 'a'), (posts[2], 'cc')):
-        edit(ana, post, said)
+    for post, new_text in ((posts[2], 'c'), (posts[0], 'a'), (posts[2], 'cc')):
+        edit(ana, post, new_text)
     lines = [line for line in lines_of(ana) if line['kind'] in ('post', 'post_version')]
     assert [(line['kind'], line['data']['text']) for line in lines] == [
         ('post', 'cc'),
@@ -124,7 +124,7 @@ def test_export_reveals_nothing_about_others(app, quick_login):
     content = ana.get('/api/me/export').text
     assert 'changed by ben' in content
     hidden = ['ben@example.com', 'cleo', 'of ben', token, ben.token, 'password', 'argon2', 'digest', 'seed']
-    assert not [each for each in hidden if each in content]
+    assert not [secret for secret in hidden if secret in content]
     assert ana.token not in content
 
 
@@ -134,18 +134,18 @@ def test_export_is_complete_for_any_size(app, quick_login, number):
     ana = quick_login('ana')
     others = add_users(app, number)
     add_follows(app, [(other, ana.id) for other in others] + [(ana.id, other) for other in others])
-    theirs = add_posts(app, others[0], number)
+    liked_posts = add_posts(app, others[0], number)
     own = add_posts(app, ana.id, number)
-    for turn in range(number):
-        edit(ana, own[-1], f'turn {turn}')
-    add_likes(app, [(ana.id, post) for post in theirs])
+    for version in range(number):
+        edit(ana, own[-1], f'version {version}')
+    add_likes(app, [(ana.id, post) for post in liked_posts])
     tokens = [make_token(ana, 'users:read')['id'] for _ in range(number)]
     lines = lines_of(ana)
     ids = {kind: [data['id'] for data in of_kind(lines, kind)] for kind in EXPORT_SCHEMAS if kind != 'post_version'}
-    newest_first = {'token': tokens, 'following': others, 'follower': others, 'post': own, 'like': theirs}
+    newest_first = {'token': tokens, 'following': others, 'follower': others, 'post': own, 'like': liked_posts}
     assert ids == {'user': [ana.id]} | {kind: expected[::-1] for kind, expected in newest_first.items()}
-    said = [data['text'] for data in of_kind(lines, 'post_version')]
-    assert said == [f'turn {turn}' for turn in reversed(range(number - 1))] + [f'post {number - 1}']
+    texts = [data['text'] for data in of_kind(lines, 'post_version')]
+    assert texts == [f'version {version}' for version in reversed(range(number - 1))] + [f'post {number - 1}']
 
 
 @pytest.mark.usefixtures('few_rows_at_a_time')
@@ -177,9 +177,9 @@ def test_export_needs_the_scope(quick_login, anonymous):
     ana = quick_login('ana')
     others = ['users:read', 'posts:read', 'tokens:manage', 'account:manage']
     without, with_it = make_token(ana, *others)['token'], make_token(ana, 'account:export')['token']
-    refused = ana.get('/api/me/export', headers={'Authorization': f'Bearer {without}'})
-    assert refused.status_code == 403
-    assert 'account:export' in refused.headers['WWW-Authenticate']
+    rejected = ana.get('/api/me/export', headers={'Authorization': f'Bearer {without}'})
+    assert rejected.status_code == 403
+    assert 'account:export' in rejected.headers['WWW-Authenticate']
     assert anonymous.get('/api/me/export').status_code == 401
     assert len(lines_of(ana, headers={'Authorization': f'Bearer {with_it}'})) == 3
 
@@ -227,7 +227,7 @@ def megabytes_of(pid, what):
 
 
 @pytest.mark.process
-@pytest.mark.skipif(not os.path.exists('/proc/self/clear_refs'), reason='only Linux tells how much memory others take')
+@pytest.mark.skipif(not os.path.exists('/proc/self/clear_refs'), reason='needs the memory statistics of Linux')
 def test_large_export_uses_bounded_memory(app, quick_login, settings):
     ana = quick_login('ana')
     add_many_posts(app, ana.id)
@@ -238,7 +238,7 @@ def test_large_export_uses_bounded_memory(app, quick_login, settings):
         children = Path(f'/proc/{main}/task/{main}/children').read_text().split()
         worker = max(children, key=lambda pid: megabytes_of(pid, 'VmRSS'))
         before = megabytes_of(worker, 'VmRSS')
-        Path(f'/proc/{worker}/clear_refs').write_text('5')  # VmHWM, the most that it had, begins anew
+        Path(f'/proc/{worker}/clear_refs').write_text('5')  # resets VmHWM, the peak memory
         with closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)) as connection:
             connection.request('GET', '/api/me/export', headers=headers)
             response = connection.getresponse()

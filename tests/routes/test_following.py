@@ -1,4 +1,4 @@
-"""Following, how users stand to each other, one's own entry, and users by their names."""
+"""Tests of following, relationships, the current user, and users by name."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ NOT_FOUND = {'error': 'Not Found'}
 
 
 def counts(client, id):
-    """Followers and followed, as they are counted everywhere."""
+    """Return the numbers of followers and followed users, which must be the same everywhere."""
     shown = client.get(f'/api/users/{id}').json
     found = shown['follower_count'], shown['following_count']
     for path, count in zip(('followers', 'following'), found, strict=True):
@@ -93,7 +93,7 @@ def test_own_resources_need_a_token(anonymous):
     assert anonymous.delete('/api/me/following/1').status_code == 401
 
 
-# Oneself
+# Current user
 
 
 def test_me_is_the_own_user(ana, bea):
@@ -121,9 +121,9 @@ def related(client, *ids):
 def test_relationships_show_both_directions(app, ana):
     ids = add_users(app, 4)
     add_follows(app, [(ana.id, ids[0]), (ids[1], ana.id), (ana.id, ids[2]), (ids[2], ana.id), (ids[0], ids[1])])
-    told = [(ids[0], True, False), (ids[1], False, True), (ids[2], True, True), (ids[3], False, False)]
-    assert related(ana, *ids[::-1]) == related(ana, *ids) == told
-    assert related(ana, ids[2]) == told[2:3]
+    expected = [(ids[0], True, False), (ids[1], False, True), (ids[2], True, True), (ids[3], False, False)]
+    assert related(ana, *ids[::-1]) == related(ana, *ids) == expected
+    assert related(ana, ids[2]) == expected[2:3]
 
 
 def test_no_relationship_with_oneself(ana):
@@ -179,8 +179,8 @@ def test_user_is_found_by_username_in_any_case(app, ana, quick_login, name):
     assert page['_links'] == {'self': f'/api/users?username={name}&page=1&per_page=10', 'next': None, 'prev': None}
 
 
-NO_NAMES = [
-    'nobody',
+UNKNOWN = [
+    'unknown',
     'su',
     'susan1',
     'susan ',
@@ -195,11 +195,11 @@ NO_NAMES = [
     'susan\0',
     '\ud7ff',
 ]
-NO_NAMES += ["' OR 1=1 --", 'a' * 5000, '\N{LATIN SMALL LETTER LONG S}usan', '\N{KELVIN SIGN}im', 'a&b=c#d/?', '\x7f']
+UNKNOWN += ["' OR 1=1 --", 'a' * 5000, '\N{LATIN SMALL LETTER LONG S}usan', '\N{KELVIN SIGN}im', 'a&b=c#d/?', '\x7f']
 
 
-@pytest.mark.parametrize('name', NO_NAMES, ids=lambda name: ascii(name)[:24])
-def test_unknown_username_finds_nobody(ana, quick_login, name):
+@pytest.mark.parametrize('name', UNKNOWN, ids=lambda name: ascii(name)[:24])
+def test_unknown_username_returns_no_users(ana, quick_login, name):
     quick_login('susan')
     quick_login('kim')
     for query in ('', '&after=', '&before=', '&page=3&per_page=5'):
@@ -210,7 +210,7 @@ def test_unknown_username_finds_nobody(ana, quick_login, name):
 
 
 @pytest.mark.parametrize('name', ['%FF', '%ED%A0%80', '%', '%zz', '+'])
-def test_invalid_username_finds_nobody(ana, name):
+def test_invalid_username_returns_no_users(ana, name):
     assert named(ana, f'username={name}')['items'] == []
 
 

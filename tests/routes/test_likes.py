@@ -1,4 +1,4 @@
-"""Likes: given, taken back and listed, from the post's side and from the user's."""
+"""Tests of likes: liking, unliking, the likers of a post and the liked posts of a user."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from tests.support.rows import add_follows, add_likes, add_posts, add_users
 
 @pytest.fixture
 def post(app, ana):
-    """The id of a post of ana's."""
+    """Return the id of a post by ana."""
     return add_posts(app, ana.id, 1)[0]
 
 
 def state(client, post):
-    """How many like a post, and whether the caller does: as it is shown, and by the status alone."""
+    """Return the like count of a post and whether the caller likes it, after comparing all ways to read them."""
     shown = client.get(f'/api/posts/{post}').json
     status = client.get(f'/api/posts/{post}/like').status_code
     assert (status == 204) == shown['liked']

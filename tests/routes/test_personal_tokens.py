@@ -1,4 +1,4 @@
-"""Personal access tokens: made, used, narrowed and ended, and what none of them gets."""
+"""Tests of personal access tokens: creation, use, update, revocation and limits."""
 
 import json
 import re
@@ -32,7 +32,7 @@ ALL = list(SCOPES)
 DAY = 24 * 3600
 MERGE_PATCH = 'application/merge-patch+json'
 INVALID_TOKEN = 'Bearer realm="Authentication Required", error="invalid_token"'
-MEMBERS = ['id', 'name', 'scopes', 'used_scopes', 'created_at', 'last_used_at', 'expires_at', '_links']
+FIELDS = ['id', 'name', 'scopes', 'used_scopes', 'created_at', 'last_used_at', 'expires_at', '_links']
 
 
 def ask(client, **wanted):
@@ -40,14 +40,14 @@ def ask(client, **wanted):
 
 
 def make(client, *scopes, **wanted):
-    """The answer's body, with the secret."""
+    """Return the body of the response, with the secret."""
     response = ask(client, scopes=list(scopes or ALL), **wanted)
     assert response.status_code == 201, response.text
     return response.json
 
 
 def caller(app, made):
-    """A client with the token that was made."""
+    """Return a client with this token."""
     client = app.test_client()
     client.token = made['token']
     return client
@@ -68,35 +68,35 @@ def works(app, made):
 
 
 def lacks(response, scopes):
-    """Whether it is refused for these scopes alone."""
+    """Return whether the response is 403 for exactly these missing scopes."""
     challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'
     return (response.status_code, response.headers.get('WWW-Authenticate')) == (403, challenge)
 
 
 def number_of_tokens(app, user_id):
     with app.app_context():
-        theirs = select(func.count()).where(Token.user_id == user_id, Token.seed.is_(None))
-        return db.session.scalar(theirs)
+        count = select(func.count()).where(Token.user_id == user_id, Token.seed.is_(None))
+        return db.session.scalar(count)
 
 
 def errors(response):
-    """The members that a 400 names."""
+    """Return the fields that a 400 names."""
     assert response.status_code == 400, response.text
     return list(response.json['errors'])
 
 
-# Made
+# Creation
 
 
 def test_secret_is_shown_once(app, ana):
     response = ask(ana, name='nightly backup', scopes=['posts:read', 'users:read'])
     made = response.json
-    assert set(made) == {*MEMBERS, 'token'}
+    assert set(made) == {*FIELDS, 'token'}
     assert re.fullmatch('mb_[0-9A-Za-z]{49}', made['token'])
     assert response.headers['Location'] == made['_links']['self'] == url(made)
     assert response.headers['Cache-Control'] == 'no-store'
     shown = ana.get(url(made))
-    assert shown.json == {member: value for member, value in made.items() if member != 'token'}
+    assert shown.json == {field: value for field, value in made.items() if field != 'token'}
     assert ana.get('/api/me/tokens').json['items'] == [shown.json]
     for response in (shown, ana.get('/api/me/tokens'), change(ana, made, name='another'), ana.get('/api/me/export')):
         assert made['token'] not in response.text
@@ -113,7 +113,7 @@ def test_token_resource_has_its_fields(ana, clock):
 def test_secrets_are_unique(ana):
     secrets = {make(ana)['token'][3:-6] for _ in range(10)}
     assert len(secrets) == 10
-    assert not [position for position in range(1, 43) if len({secret[position] for secret in secrets}) == 1]
+    assert not [index for index in range(1, 43) if len({secret[index] for secret in secrets}) == 1]
 
 
 def test_only_the_digest_is_stored(app, ana):
@@ -134,8 +134,8 @@ def test_digest_does_not_work_as_a_token(app, ana):
 def test_mistyped_token_takes_no_query(app, ana, count_queries):
     token = make(ana)['token']
     mistyped = [
-        token[:position] + BASE62_DIGITS[(BASE62_DIGITS.index(token[position]) + 1) % 62] + token[position + 1 :]
-        for position in range(3, len(token))
+        token[:index] + BASE62_DIGITS[(BASE62_DIGITS.index(token[index]) + 1) % 62] + token[index + 1 :]
+        for index in range(3, len(token))
     ]
     swapped = [token[:n] + token[n + 1] + token[n] + token[n + 2 :] for n in range(3, 51) if token[n] != token[n + 1]]
     others = [token[:-1], token + '0', token[3:], f'MB_{token[3:]}', f'mb-{token[3:]}', token.swapcase(), 'mb_']
@@ -291,7 +291,7 @@ def test_read_only_fields_are_ignored(app, ana, quick_login):
     assert (number_of_tokens(app, ana.id), ana.get(url(response.json)).json) == before
 
 
-# Used
+# Use
 
 
 def test_token_is_limited_to_its_scopes(app, ana):
@@ -425,7 +425,7 @@ def test_tokens_are_paged_newest_first(ana):
     assert seen == ids[::-1]
 
 
-# Changed
+# Updates
 
 
 def test_token_is_renamed_and_narrowed(app, ana):
@@ -471,7 +471,7 @@ def test_patch_needs_its_media_type(ana):
     assert ana.put(url(made), json={'name': 'another'}).status_code == 405
 
 
-# Whose
+# Tokens of other users
 
 
 @pytest.mark.parametrize('scopes', [None, ['tokens:manage']])
@@ -481,8 +481,8 @@ def test_other_users_tokens_are_hidden(app, ana, quick_login, scopes):
         ben = caller(app, make(ben, *scopes))
     before = ana.get(url(made)).json
     responses = [ben.get(url(made)), change(ben, made, name='mine'), ben.delete(url(made))]
-    nobodys = {'id': made['id'] + 1000}
-    responses += [ben.get(url(nobodys)), change(ben, nobodys, name='mine'), ben.delete(url(nobodys))]
+    unknown = {'id': made['id'] + 1000}
+    responses += [ben.get(url(unknown)), change(ben, unknown, name='mine'), ben.delete(url(unknown))]
     assert [response.status_code for response in responses] == [404] * 6
     assert len({response.data for response in responses}) == 1
     assert ben.delete('/api/me/tokens').status_code == 204
@@ -510,7 +510,7 @@ def test_invalid_id_returns_404(ana, id):
     assert len(ana.get('/api/me/tokens').json['items']) == 1
 
 
-# Never more than the maker
+# Scopes of the creator
 
 
 def test_token_creates_one_with_its_own_scopes(app, ana):
@@ -520,7 +520,7 @@ def test_token_creates_one_with_its_own_scopes(app, ana):
 
 
 @pytest.mark.parametrize(
-    ('wanted', 'beyond'),
+    ('wanted', 'missing_scopes'),
     [
         (['users:read'], 'users:read'),
         (['posts:read', 'posts:write'], 'posts:write'),
@@ -528,10 +528,10 @@ def test_token_creates_one_with_its_own_scopes(app, ana):
         (ALL, ' '.join(scope for scope in ALL if scope not in ('tokens:manage', 'posts:read'))),
     ],
 )
-def test_token_cannot_create_a_broader_one(app, ana, wanted, beyond):
+def test_token_cannot_create_a_broader_one(app, ana, wanted, missing_scopes):
     maker = caller(app, make(ana, 'tokens:manage', 'posts:read'))
     response = ask(maker, scopes=wanted)
-    assert lacks(response, beyond)
+    assert lacks(response, missing_scopes)
     assert number_of_tokens(app, ana.id) == 1
 
 
@@ -542,7 +542,7 @@ def test_narrowed_token_creates_only_narrow_ones(app, ana):
 
 
 def test_token_narrowed_meanwhile_creates_no_broader_one(app, ana, monkeypatch):
-    """Its scopes were looked up; then it is narrowed, and then it makes another."""
+    """The token is narrowed after its scopes were read and before it creates another."""
     made = make(ana)
 
     def make_later(**wanted):
@@ -588,7 +588,7 @@ def test_account_manage_alone_cannot_change_the_user(app, ana):
     assert lacks(manager.put(f'/api/users/{ana.id}', json={'email': 'new@example.com'}), 'users:write')
 
 
-# How many
+# Number of tokens
 
 
 def test_at_most_fifty_tokens(app, ana, quick_login):
@@ -616,7 +616,7 @@ def test_at_most_fifty_tokens_concurrently(app, server, ana):
     assert number_of_tokens(app, ana.id) == MAX_PERSONAL_TOKENS
 
 
-# Ended
+# Revocation
 
 
 def test_one_token_is_revoked_at_once(app, ana):
@@ -629,9 +629,9 @@ def test_one_token_is_revoked_at_once(app, ana):
 
 def test_revoking_all_keeps_the_session_token(app, ana, quick_login):
     ben = quick_login('ben')
-    theirs, makes = make(ben), [make(ana) for _ in range(3)]
+    bens_token, anas_tokens = make(ben), [make(ana) for _ in range(3)]
     assert ana.delete('/api/me/tokens').status_code == 204
-    assert [works(app, made) for made in (*makes, theirs)] == [False, False, False, True]
+    assert [works(app, made) for made in (*anas_tokens, bens_token)] == [False, False, False, True]
     assert ana.get('/api/tokens').status_code == 200
     assert ana.delete('/api/me/tokens').status_code == 204
 
@@ -664,22 +664,22 @@ ENDS = {
     'a password change': end_by_password_change,
     'a password reset': lambda user: reset_password(user=user, password='another battery'),
     "an administrator's password reset": lambda user: invalidate_password(user=user),
-    'an administrator who disables': lambda user: disable_account(user.id),
-    'an administrator who revokes': lambda user: revoke_user_tokens(user.id),
-    'revoking all': lambda user: revoke_personal_tokens(actor=user.id),
+    'disabling by an administrator': lambda user: disable_account(user.id),
+    'revocation by an administrator': lambda user: revoke_user_tokens(user.id),
+    'revocation of all': lambda user: revoke_personal_tokens(actor=user.id),
 }
 
 
 @pytest.fixture(params=ENDS)
 def end(request, app, ana):
-    """Ends all personal access tokens of ana's in one of the ways that there are. Commits nothing."""
+    """Return a function that ends all personal access tokens of ana, in each possible way, without a commit."""
     with app.app_context():
         user = get_user(ana.id).first()
     return lambda: ENDS[request.param](user)
 
 
 def test_token_created_while_creator_ends_is_revoked(app, ana, end):
-    """It is made, but not committed, when somebody ends all there are."""
+    """The token is created but not committed when all tokens are ended."""
     maker = make(ana)
 
     def end_and_commit():
@@ -692,7 +692,7 @@ def test_token_created_while_creator_ends_is_revoked(app, ana, end):
             wanted = {'name': 'late', 'scopes': ['users:read'], 'expires_in': timedelta(hours=1)}
             create_personal_token(actor=ana.id, creator_token_id=maker['id'], **wanted)
             ending = pool.submit(end_and_commit)
-            # Whoever ends them waits for this one, which can only be seen by waiting.
+            # The other transaction waits for this one. Only a timeout shows that.
             wait([ending], timeout=0.3)
             db.session.commit()
         ending.result()
@@ -700,9 +700,9 @@ def test_token_created_while_creator_ends_is_revoked(app, ana, end):
 
 
 def test_no_token_is_created_by_an_ending_one(app, ana, end):
-    """All are ended, which is not committed yet, when one of them makes another."""
+    """All tokens are ended but not yet committed when one of them creates another."""
     maker = caller(app, make(ana))
-    assert maker.get('/api/me/tokens').status_code == 200  # after which its use is not written down for a minute
+    assert maker.get('/api/me/tokens').status_code == 200  # so that its next use within a minute is not recorded
     with ThreadPoolExecutor(1) as pool:
         with app.app_context():
             end()
@@ -714,7 +714,7 @@ def test_no_token_is_created_by_an_ending_one(app, ana, end):
 
 
 def test_login_and_disable_do_not_deadlock(app, ana, clock):
-    """Each has locked what the other wants, if they do not lock in one order."""
+    """Without a common lock order, each would hold the lock that the other waits for."""
     clock.move(3600)
 
     def disable():

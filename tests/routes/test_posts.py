@@ -1,4 +1,4 @@
-"""Posts: written, shown, changed with their history kept, and deleted."""
+"""Tests of posts: creation, reading, updates with history, and deletion."""
 
 import hashlib
 import json
@@ -11,16 +11,16 @@ from tests.routes.conftest import CHANGES
 from tests.routes.test_users import MOMENT, refused_for
 from tests.support.rows import add_likes, add_posts
 
-MEMBERS = ['id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'liked', 'author', '_links']
+FIELDS = ['id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'liked', 'author', '_links']
 LINKS = ['self', 'author', 'replies', 'likes', 'in_reply_to']
 FOX, E_ACUTE = '\N{FOX FACE}', 'e\N{COMBINING ACUTE ACCENT}'
 FORBIDDEN, NOT_FOUND = {'error': 'Forbidden'}, {'error': 'Not Found'}
-BELOW = ['', '/like', '/likes', '/replies', '/thread', '/history']
+SUBPATHS = ['', '/like', '/likes', '/replies', '/thread', '/history']
 
 
 @pytest.fixture(params=CHANGES)
 def edit(request):
-    """`edit(client, id, body)` changes a post, in both ways that there are."""
+    """Return a function that updates a post by PUT or PATCH: `edit(client, id, body)`."""
 
     def send(client, id, body):
         data = body if isinstance(body, bytes) else json.dumps(body)
@@ -30,8 +30,8 @@ def edit(request):
     return send
 
 
-def write(client, text='Hello, world!', **members):
-    response = client.post('/api/posts', json={'text': text} | members)
+def write(client, text='Hello, world!', **fields):
+    response = client.post('/api/posts', json={'text': text} | fields)
     assert response.status_code == 201, response.text
     return response.json
 
@@ -50,20 +50,20 @@ def post_count(client, id):
     return client.get(f'/api/users/{id}').json['post_count']
 
 
-def author_entry(id, username):
+def author_fields(id, username):
     digest = hashlib.sha256(f'{username}@example.com'.encode()).hexdigest()
     avatar = f'https://www.gravatar.com/avatar/{digest}?d=identicon&s=128'
     return {'id': id, 'username': username, '_links': {'self': f'/api/users/{id}', 'avatar': avatar}}
 
 
-# Writing
+# Creation
 
 
 def test_new_post_returns_fields_and_location(ana):
     response = ana.post('/api/posts', json={'text': 'Hello, world!'})
     id = response.json['id']
     assert (response.status_code, response.headers['Location']) == (201, f'/api/posts/{id}')
-    assert list(response.json) == MEMBERS
+    assert list(response.json) == FIELDS
     assert list(response.json['author']) == ['id', 'username', '_links']
     assert list(response.json['author']['_links']) == ['self', 'avatar']
     assert list(response.json['_links']) == LINKS
@@ -76,7 +76,7 @@ def test_new_post_returns_fields_and_location(ana):
         'like_count': 0,
         'reply_count': 0,
         'liked': False,
-        'author': author_entry(ana.id, 'ana'),
+        'author': author_fields(ana.id, 'ana'),
         '_links': {
             'self': f'/api/posts/{id}',
             'author': f'/api/users/{ana.id}',
@@ -129,11 +129,11 @@ def test_text_of_1_to_280_code_points_is_kept(ana, edit, text):
     assert (edit(ana, other, {'text': text}).json['text'], read(ana, other)['text']) == (text, text)
 
 
-NO_TEXTS = ['', 'a' * 281, FOX * 281, E_ACUTE * 140 + 'x', '\0', 'a\0b', 'a' * 279 + '\0', None, 5, 1.5, True, [], {}]
-NO_TEXTS += [['a'], {'text': 'a'}, [None]]
+BAD_TEXTS = ['', 'a' * 281, FOX * 281, E_ACUTE * 140 + 'x', '\0', 'a\0b', 'a' * 279 + '\0', None, 5, 1.5, True, [], {}]
+BAD_TEXTS += [['a'], {'text': 'a'}, [None]]
 
 
-@pytest.mark.parametrize('text', NO_TEXTS, ids=lambda text: ascii(text)[:24])
+@pytest.mark.parametrize('text', BAD_TEXTS, ids=lambda text: ascii(text)[:24])
 def test_invalid_text_is_rejected(app, ana, edit, text):
     id = write(ana)['id']
     before = dump_rows(app)
@@ -152,10 +152,10 @@ def test_text_is_required(app, ana):
 def test_read_only_fields_are_ignored(ana, bea):
     first = write(bea)
     extra = {'author_id': bea.id, 'author': bea.id, 'like_count': -1, 'reply_count': 'x', 'unknown': [{}], '': 0}
-    moments = {'created_at': 'never', 'edited_at': 5, 'liked': True, 'actor': bea.id}
-    post = write(ana, **extra, **moments, id=first['id'], _links={'in_reply_to': first['_links']['self']})
+    others = {'created_at': 'never', 'edited_at': 5, 'liked': True, 'actor': bea.id}
+    post = write(ana, **extra, **others, id=first['id'], _links={'in_reply_to': first['_links']['self']})
     assert post['id'] != first['id']
-    assert post['author'] == author_entry(ana.id, 'ana')
+    assert post['author'] == author_fields(ana.id, 'ana')
     assert (post['like_count'], post['reply_count'], post['liked'], post['edited_at']) == (0, 0, False, None)
     assert post['_links']['in_reply_to'] is None
 
@@ -163,7 +163,7 @@ def test_read_only_fields_are_ignored(ana, bea):
 def test_posts_need_a_token(app, ana, anonymous):
     id = write(ana)['id']
     before = dump_rows(app)
-    for path in ('/api/posts', *[f'/api/posts/{id}{below}' for below in BELOW]):
+    for path in ('/api/posts', *[f'/api/posts/{id}{subpath}' for subpath in SUBPATHS]):
         assert anonymous.get(path).status_code == 401
     for method in ('PUT', 'DELETE'):
         for path in (f'/api/posts/{id}', f'/api/posts/{id}/like'):
@@ -240,7 +240,7 @@ def test_all_errors_are_reported_at_once(ana):
     assert (response.status_code, set(response.json['errors'])) == (400, {'text', 'reply_to_id'})
 
 
-# Changing
+# Updates
 
 
 def test_update_returns_the_whole_post(clock, ana, bea, edit):
@@ -248,7 +248,7 @@ def test_update_returns_the_whole_post(clock, ana, bea, edit):
     clock.move(5)
     response = edit(ana, post['id'], {'text': 'second'})
     assert response.status_code == 200
-    assert list(response.json) == MEMBERS
+    assert list(response.json) == FIELDS
     assert response.json == post | {'text': 'second', 'edited_at': response.json['edited_at']}
     assert datetime.fromisoformat(response.json['edited_at']) == clock.now
     assert MOMENT.fullmatch(response.json['edited_at'])
@@ -339,17 +339,17 @@ def test_patch_needs_its_media_type(ana):
     assert ana.put(f'/api/posts/{id}', data=b'{}', content_type=CHANGES['PATCH']).status_code == 415
 
 
-# Showing
+# Reading
 
 
-@pytest.mark.parametrize('below', BELOW)
-def test_missing_post_returns_404(ana, below):
+@pytest.mark.parametrize('subpath', SUBPATHS)
+def test_missing_post_returns_404(ana, subpath):
     last = write(ana)['id']
     for id in (last + 1, 0, 2**63 - 1, 2**63, 2**64 + last, '9' * 5000):
-        response = ana.get(f'/api/posts/{id}{below}')
+        response = ana.get(f'/api/posts/{id}{subpath}')
         assert (response.status_code, response.json) == (404, NOT_FOUND)
     for id in ('-1', 'x', '1.0', ''):
-        assert ana.get(f'/api/posts/{id}{below or "x"}').status_code == 404
+        assert ana.get(f'/api/posts/{id}{subpath or "x"}').status_code == 404
 
 
 def test_head_and_options(ana):
@@ -357,8 +357,8 @@ def test_head_and_options(ana):
     head, got = ana.head(f'/api/posts/{id}'), ana.get(f'/api/posts/{id}')
     assert (head.status_code, head.data, head.headers['Content-Length']) == (200, b'', got.headers['Content-Length'])
     allowed = {'': 'GET HEAD OPTIONS PUT PATCH DELETE', '/like': 'GET HEAD OPTIONS PUT DELETE'}
-    for below, methods in allowed.items():
-        response = ana.options(f'/api/posts/{id}{below}')
+    for subpath, methods in allowed.items():
+        response = ana.options(f'/api/posts/{id}{subpath}')
         assert set(response.headers['Allow'].split(', ')) == set(methods.split())
     response = ana.post(f'/api/posts/{id}')
     assert (response.status_code, 'Allow' in response.headers) == (405, True)
@@ -370,7 +370,7 @@ def test_author_is_current(ana, bea):
     assert read(bea, id)['author']['username'] == 'Anna'
 
 
-# Deleting
+# Deletion
 
 
 def test_deleted_post_is_gone_everywhere(ana, bea):
@@ -381,8 +381,8 @@ def test_deleted_post_is_gone_everywhere(ana, bea):
     response = ana.delete(f'/api/posts/{gone}')
     assert (response.status_code, response.data) == (204, b'')
     for client in (ana, bea):
-        for below in BELOW:
-            response = client.get(f'/api/posts/{gone}{below}')
+        for subpath in SUBPATHS:
+            response = client.get(f'/api/posts/{gone}{subpath}')
             assert (response.status_code, response.json) == (404, NOT_FOUND)
         assert client.put(f'/api/posts/{gone}/like').status_code == 404
         assert client.delete(f'/api/posts/{gone}/like').status_code == 404

@@ -1,4 +1,4 @@
-"""Timelines: walked by links, polled for what is new, and what they hold."""
+"""Tests of timelines: iteration, polling and contents."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,12 @@ POST = ['id', 'text', 'created_at', 'edited_at', 'like_count', 'reply_count', 'l
 
 
 class Filled(NamedTuple):
-    """A timeline. texts: what its items say, in the order that is promised. add: puts a new one into it."""
+    """A timeline.
+
+    texts: of its items, in the documented order.
+    add: adds an item with this text, None if the timeline cannot grow.
+    newer: name of the link to newer items.
+    """
 
     client: Client
     path: str
@@ -85,11 +90,11 @@ def history(app, ana, bea, number):
     for n in range(1, number + 1):
         edit(f'post {n}')
 
-    def say(text):
+    def add_version(text):
         edit(text)
         edit(f'{text}, and more')
 
-    return f'/api/posts/{id}/history', texts(number)[::-1], say
+    return f'/api/posts/{id}/history', texts(number)[::-1], add_version
 
 
 def feed(app, ana, bea, number):
@@ -121,13 +126,13 @@ def filler(kind, app, quick_login):
 
 @pytest.fixture(params=[*GROWING, thread], ids=lambda kind: kind.__name__)
 def fill(request, app, quick_login):
-    """`fill(25)` makes a timeline of 25 items, of every kind."""
+    """Return a function that creates a timeline of a cursors size, for each kind of timeline."""
     return filler(request.param, app, quick_login)
 
 
 @pytest.fixture(params=GROWING, ids=lambda kind: kind.__name__)
 def fill_growing(request, app, quick_login):
-    """The same of the kinds to which something can come."""
+    """Return a function like `fill`, for the kinds of timelines that can grow."""
     return filler(request.param, app, quick_login)
 
 
@@ -136,7 +141,7 @@ def texts_of(page):
 
 
 def poll(filled, url):
-    """What is new behind this link, in the order of the timeline, and the link to poll next."""
+    """Return the new items from this link on, in the order of the timeline, and the link for the next poll."""
     found = []
     for _ in range(50):
         page = filled.client.get(url).json
@@ -145,7 +150,7 @@ def poll(filled, url):
         if not page['items']:
             return found, url
         found = found + texts_of(page) if filled.newer == 'next' else texts_of(page) + found
-    raise AssertionError('it never ends')
+    raise AssertionError('polling never ends')
 
 
 # Shape
@@ -178,7 +183,7 @@ def test_head_equals_get(fill):
     assert (response.status_code, response.data) == (200, b'')
 
 
-# Walks
+# Iteration
 
 
 @pytest.mark.parametrize('per_page', [1, 4, 6, 12])
@@ -230,12 +235,12 @@ def test_each_poll_finds_new_items_exactly_once(fill_growing):
     filled = fill_growing(3)
     url = poll(filled, filled.get()['_links'][filled.newer])[1]
     for number in (0, 1, 3, 0, 11, 1):
-        came = [f'new {number} {n}' for n in range(number)]
-        for text in came:
+        added = [f'new {number} {n}' for n in range(number)]
+        for text in added:
             filled.add(text)
         found, url = poll(filled, url)
         found = [text for text in found if text.startswith('new ') and not text.endswith('more')]
-        assert found == (came if filled.newer == 'next' else came[::-1])
+        assert found == (added if filled.newer == 'next' else added[::-1])
 
 
 def test_empty_timeline_can_be_polled(fill_growing):
@@ -292,20 +297,18 @@ def test_polling_continues_after_newest_was_deleted(app, ana):
     assert ids_of(ana.get(url).json) == [new]
 
 
-# Positions and numbers
+# Cursors and numbers
 
 
 @pytest.mark.parametrize('parameter', ['after', 'before'])
 def test_forged_cursor_is_rejected(fill, parameter):
     filled = fill(3)
-    position = position_in(filled.get('?per_page=1')['_links']['next'])
-    odd = ['0', '5', 'null', 'abc', '=', '%00', '%FF', ' ', '-1', 'A' * 22, 'A' * 5000, "'", position[:-1]]
-    odd += [position + 'A', position + '=', ' ' + position, position.swapcase(), position * 2, 'B' + position[1:]]
-    odd += [
-        position[:place] + ('A' if old != 'A' else 'B') + position[place + 1 :] for place, old in enumerate(position)
-    ]
+    cursor = position_in(filled.get('?per_page=1')['_links']['next'])
+    odd = ['0', '5', 'null', 'abc', '=', '%00', '%FF', ' ', '-1', 'A' * 22, 'A' * 5000, "'", cursor[:-1]]
+    odd += [cursor + 'A', cursor + '=', ' ' + cursor, cursor.swapcase(), cursor * 2, 'B' + cursor[1:]]
+    odd += [cursor[:place] + ('A' if old != 'A' else 'B') + cursor[place + 1 :] for place, old in enumerate(cursor)]
     assert [text for text in odd if not refused(filled.client.get(f'{filled.path}?{parameter}={text}'))] == []
-    assert filled.client.get(f'{filled.path}?{parameter}={position}').status_code == 200
+    assert filled.client.get(f'{filled.path}?{parameter}={cursor}').status_code == 200
 
 
 def test_cursor_of_another_timeline_is_rejected(app, ana, bea):
@@ -318,14 +321,14 @@ def test_cursor_of_another_timeline_is_rejected(app, ana, bea):
     paths += [f'/api/users/{user.id}/{what}' for user in (ana, bea) for what in ('posts', 'likes')]
     paths += [f'/api/posts/{id}/{what}' for id in ids for what in ('replies', 'thread', 'history')]
     add_likes(app, [(user.id, id) for user in (ana, bea) for id in ids])
-    given = {}
+    cursors = {}
     for path in paths:
         links = ana.get(f'{path}?per_page=1&after=').json['_links']
-        given[path] = position_in(links['next'] or links['prev'])
+        cursors[path] = position_in(links['next'] or links['prev'])
     for path in paths:
-        for other, position in given.items():
+        for other, cursor in cursors.items():
             for parameter in ('after', 'before'):
-                assert refused(ana.get(f'{path}?{parameter}={position}')) == (path != other)
+                assert refused(ana.get(f'{path}?{parameter}={cursor}')) == (path != other)
 
 
 def test_cursor_keys_rotate(app, ana, load_keys):
@@ -386,14 +389,14 @@ def test_thread_runs_from_root_to_the_post(app, ana, bea):
     for length in (1, 2, 15, 30):
         thread = ana.get(f'/api/posts/{ids[length - 1]}/thread?per_page=100').json
         assert ids_of(thread) == ids[:length]
-    walked = [id for page in walk_to_the_end(ana, f'/api/posts/{ids[-1]}/thread?per_page=7') for id in ids_of(page)]
-    assert walked == ids
+    iterated = [id for page in iterate_to_end(ana, f'/api/posts/{ids[-1]}/thread?per_page=7') for id in ids_of(page)]
+    assert iterated == ids
     assert bea.delete(f'/api/posts/{ids[9]}').status_code == 204
     assert ids_of(ana.get(f'/api/posts/{ids[-1]}/thread?per_page=100').json) == ids[10:]
 
 
-def walk_to_the_end(client, url):
-    """The pages of a timeline that is the oldest first, whose `next` never ends."""
+def iterate_to_end(client, url):
+    """Return the pages of a timeline in ascending order, whose `next` link is always present."""
     pages = []
     while not pages or pages[-1]['items']:
         pages.append(client.get(url).json)
@@ -424,18 +427,18 @@ def test_feed_without_follows_has_own_posts(app, ana, bea):
 
 
 def test_feed_follows_changes_at_once(app, ana, bea):
-    theirs, own = add_posts(app, bea.id, 3), add_posts(app, ana.id, 1)
+    beas_posts, own = add_posts(app, bea.id, 3), add_posts(app, ana.id, 1)
     assert ids_of(ana.get('/api/feed').json) == own
     ana.put(f'/api/me/following/{bea.id}')
-    assert ids_of(ana.get('/api/feed').json) == [*own, *theirs[::-1]]
-    bea.delete(f'/api/posts/{theirs[1]}')
-    assert ids_of(ana.get('/api/feed').json) == [*own, theirs[2], theirs[0]]
+    assert ids_of(ana.get('/api/feed').json) == [*own, *beas_posts[::-1]]
+    bea.delete(f'/api/posts/{beas_posts[1]}')
+    assert ids_of(ana.get('/api/feed').json) == [*own, beas_posts[2], beas_posts[0]]
     ana.delete(f'/api/me/following/{bea.id}')
     assert ids_of(ana.get('/api/feed').json) == own
     add_follows(app, [(bea.id, ana.id)])
-    assert ids_of(bea.get('/api/feed').json) == [*own, theirs[2], theirs[0]]
+    assert ids_of(bea.get('/api/feed').json) == [*own, beas_posts[2], beas_posts[0]]
     remove_follow(app, bea.id, ana.id)
-    assert ids_of(bea.get('/api/feed').json) == [theirs[2], theirs[0]]
+    assert ids_of(bea.get('/api/feed').json) == [beas_posts[2], beas_posts[0]]
 
 
 def test_busy_author_does_not_hide_a_quiet_one(app, ana, bea, quick_login):
@@ -444,5 +447,5 @@ def test_busy_author_does_not_hide_a_quiet_one(app, ana, bea, quick_login):
     ids = add_posts(app, carl.id, 1) + add_posts(app, bea.id, 30) + add_posts(app, carl.id, 1)
     ids += add_posts(app, bea.id, 30) + add_posts(app, ana.id, 1)
     for per_page in (1, 2, 3, 10, 100):
-        walked = [id for page in walk(ana, f'/api/feed?per_page={per_page}') for id in ids_of(page)]
-        assert walked == ids[::-1]
+        iterated = [id for page in walk(ana, f'/api/feed?per_page={per_page}') for id in ids_of(page)]
+        assert iterated == ids[::-1]

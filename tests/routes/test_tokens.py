@@ -1,4 +1,4 @@
-"""Tokens: how they are given, how long they work, and what is refused."""
+"""Tests of session tokens: issuing, lifetime, revocation and rejection."""
 
 import base64
 import re
@@ -34,7 +34,7 @@ NEEDS_A_TOKEN = [
 
 
 def encoded(credentials):
-    """Credentials as Basic carries them, of text or bytes."""
+    """Return credentials, text or bytes, encoded for Basic authentication."""
     raw = credentials.encode() if isinstance(credentials, str) else credentials
     return base64.b64encode(raw).decode()
 
@@ -47,13 +47,13 @@ def works(client, token):
     return client.get('/api/users', headers=bearer(token)).status_code == 200
 
 
-def is_refused(response, *challenges):
-    """Whether the answer is the literal 401, with one of these challenges."""
+def is_unauthorized(response, *challenges):
+    """Return whether the response is the literal 401 with one of these challenges."""
     body = b'' if response.request.method == 'HEAD' else UNAUTHORIZED
     return (response.status_code, response.data) == (401, body) and response.headers['WWW-Authenticate'] in challenges
 
 
-# Given
+# Issuing
 
 
 def test_token_is_32_hex_digits_for_3600_seconds(anonymous, make_user, clock):
@@ -71,7 +71,7 @@ def test_token_works_for_3600_seconds(quick_login, clock):
     clock.move(3599)
     assert ana.get('/api/users').status_code == 200
     clock.move(1)
-    assert is_refused(ana.get('/api/users'), BEARER, INVALID_TOKEN)
+    assert is_unauthorized(ana.get('/api/users'), BEARER, INVALID_TOKEN)
 
 
 def test_same_token_while_over_60_seconds_are_left(anonymous, make_user, clock):
@@ -88,11 +88,11 @@ def test_same_token_while_over_60_seconds_are_left(anonymous, make_user, clock):
 
 def test_simultaneous_requests_get_the_same_token(app, make_user):
     make_user('ana')
-    moment = Barrier(4)
+    barrier = Barrier(4)
 
     def ask(number):
         client = app.test_client()
-        moment.wait(60)
+        barrier.wait(60)
         return client.ask_for_token('ana')
 
     with ThreadPoolExecutor(4) as pool:
@@ -127,15 +127,15 @@ def test_every_user_has_their_own_token(login, anonymous):
 def test_tokens_are_never_cached(anonymous, make_user):
     make_user('ana')
     given = anonymous.ask_for_token('ana')
-    refused = anonymous.ask_for_token('ana', 'wrong')
+    rejected = anonymous.ask_for_token('ana', 'wrong')
     revoked = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
     again = anonymous.delete('/api/tokens', headers=bearer(given.json['token']))
-    assert [response.status_code for response in (given, refused, revoked, again)] == [200, 401, 204, 401]
-    for response in (given, refused, revoked, again):
+    assert [response.status_code for response in (given, rejected, revoked, again)] == [200, 401, 204, 401]
+    for response in (given, rejected, revoked, again):
         assert response.headers.getlist('Cache-Control') == ['no-store']
 
 
-# Revoked
+# Revocation
 
 
 def test_revoked_token_ends_at_once(login, anonymous):
@@ -143,7 +143,7 @@ def test_revoked_token_ends_at_once(login, anonymous):
     response = ana.delete('/api/tokens')
     assert (response.status_code, response.data) == (204, b'')
     for method, url in NEEDS_A_TOKEN:
-        assert is_refused(ana.open(url.format(id=ana.id), method=method), BEARER, INVALID_TOKEN)
+        assert is_unauthorized(ana.open(url.format(id=ana.id), method=method), BEARER, INVALID_TOKEN)
     again = anonymous.ask_for_token('ana').json['token']
     assert again != ana.token
     assert works(anonymous, again)
@@ -157,7 +157,7 @@ def test_only_the_sent_token_is_revoked(login, anonymous, clock):
     assert (works(anonymous, newer), works(anonymous, ana.token), works(anonymous, bea.token)) == (False, True, True)
 
 
-# The server's secret
+# Keys
 
 
 def test_fallback_key_keeps_the_token(anonymous, make_user, load_keys):
@@ -187,13 +187,13 @@ def test_stored_values_do_not_work_as_tokens(app, quick_login, anonymous):
     assert [value for value in values if works(anonymous, value) or works(anonymous, value[:32])] == []
 
 
-# Refused
+# Rejection
 
 
 @pytest.mark.parametrize(('method', 'url'), NEEDS_A_TOKEN)
 def test_missing_credentials_get_a_bearer_challenge(anonymous, quick_login, method, url):
     url = url.format(id=quick_login('ana').id)
-    assert is_refused(anonymous.open(url, method=method), BEARER)
+    assert is_unauthorized(anonymous.open(url, method=method), BEARER)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_invalid_tokens_get_the_same_401(quick_login, anonymous, sent, challenge
     header = sent.format(token=ana.token, short=ana.token[:-1], basic=encoded(f'ana:{PASSWORD}'))
     for method, url in NEEDS_A_TOKEN:
         response = anonymous.open(url.format(id=ana.id), method=method, headers={'Authorization': header})
-        assert is_refused(response, *challenges), (method, url)
+        assert is_unauthorized(response, *challenges), (method, url)
     assert works(anonymous, ana.token)
 
 
@@ -268,12 +268,12 @@ def test_scheme_is_case_insensitive(login, anonymous):
 def test_invalid_basic_credentials_get_the_same_401(quick_login, anonymous, sent):
     ana = quick_login('ana')
     header = sent.format(token=ana.token, ok=encoded(f'ana:{PASSWORD}'))
-    assert is_refused(anonymous.post('/api/tokens', headers={'Authorization': header}), BASIC)
+    assert is_unauthorized(anonymous.post('/api/tokens', headers={'Authorization': header}), BASIC)
 
 
 def test_missing_credentials_get_a_basic_challenge(anonymous, make_user):
     make_user('ana')
-    assert is_refused(anonymous.post('/api/tokens'), BASIC)
+    assert is_unauthorized(anonymous.post('/api/tokens'), BASIC)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_missing_credentials_get_a_basic_challenge(anonymous, make_user):
         f'%:{PASSWORD}',
         f'_na:{PASSWORD}',
         f'ana@example.com:{PASSWORD}',
-        f'nobody:{PASSWORD}',
+        f'unknown:{PASSWORD}',
         f'bea:{PASSWORD}',
         'None:None',
         f'{"a" * 6000}:{PASSWORD}',
@@ -308,22 +308,22 @@ def test_wrong_and_missing_credentials_have_one_body(anonymous, quick_login, mak
     quick_login('ana')
     make_user('bea', password='another fine password')
     response = anonymous.post('/api/tokens', headers={'Authorization': f'Basic {encoded(credentials)}'})
-    assert is_refused(response, BASIC)
+    assert is_unauthorized(response, BASIC)
 
 
 def test_rejected_credentials_change_nothing(app, anonymous, make_user):
     make_user('ana')
     before = dump_rows(app)
     assert anonymous.ask_for_token('ana', 'wrong').status_code == 401
-    assert anonymous.ask_for_token('nobody').status_code == 401
+    assert anonymous.ask_for_token('unknown').status_code == 401
     assert anonymous.post('/api/tokens').status_code == 401
     assert dump_rows(app) == before
 
 
 def test_credentials_in_the_body_do_not_log_in(anonymous, make_user):
     make_user('ana')
-    assert is_refused(anonymous.post('/api/tokens', json={'username': 'ana', 'password': PASSWORD}), BASIC)
-    assert is_refused(anonymous.post(f'/api/tokens?username=ana&password={PASSWORD}'), BASIC)
+    assert is_unauthorized(anonymous.post('/api/tokens', json={'username': 'ana', 'password': PASSWORD}), BASIC)
+    assert is_unauthorized(anonymous.post(f'/api/tokens?username=ana&password={PASSWORD}'), BASIC)
 
 
 # Names and passwords
@@ -344,9 +344,9 @@ def test_username_is_case_insensitive(anonymous, make_user, username):
         ('susan', '\N{LATIN SMALL LETTER LONG S}usan'),
     ],
 )
-def test_unicode_lookalike_username_matches_nobody(anonymous, make_user, registered, sent):
+def test_unicode_lookalike_username_is_rejected(anonymous, make_user, registered, sent):
     make_user(registered)
-    assert is_refused(anonymous.ask_for_token(sent), BASIC)
+    assert is_unauthorized(anonymous.ask_for_token(sent), BASIC)
     assert anonymous.ask_for_token(registered).status_code == 200
 
 
@@ -357,12 +357,12 @@ def test_unicode_lookalike_username_matches_nobody(anonymous, make_user, registe
 def test_unusual_passwords_log_in(anonymous, make_user, password):
     make_user('ana', password=password)
     assert anonymous.ask_for_token('ana', password).status_code == 200
-    assert is_refused(anonymous.ask_for_token('ana', password.replace(':', '')[:-1]), BASIC)
+    assert is_unauthorized(anonymous.ask_for_token('ana', password.replace(':', '')[:-1]), BASIC)
 
 
 @pytest.fixture
 def full_cost():
-    """Hash passwords with the parameters of production."""
+    """Hash passwords with the production parameters."""
     passwords.set_cost(passes=PASSES, memory_kib=MEMORY_KIB)
     yield
     hash_cheaply()
@@ -375,7 +375,7 @@ def test_passwords_are_hashed_as_owasp_recommends(app, full_cost, make_user):
 
 def test_wrong_password_and_unknown_user_take_equal_time(anonymous, full_cost, make_user):
     make_user('ana')
-    anonymous.ask_for_token('ana', 'wrong')  # warms up
+    anonymous.ask_for_token('ana', 'wrong')  # warm-up
 
     def shortest(username):
         times = []
@@ -386,7 +386,7 @@ def test_wrong_password_and_unknown_user_take_equal_time(anonymous, full_cost, m
         return min(times)
 
     known = shortest('ana')
-    for unknown in ('nobody', '\N{KELVIN SIGN}im', 'no\0body'):
+    for unknown in ('unknown', '\N{KELVIN SIGN}im', 'un\0known'):
         assert known / 2 < shortest(unknown) < known * 2
 
 
@@ -400,4 +400,4 @@ def test_login_updates_last_seen(login, anonymous, make_user, clock):
 
 def test_basic_credentials_do_not_replace_a_token(anonymous, make_user):
     make_user('ana')
-    assert is_refused(anonymous.get('/api/users', headers=basic('ana', PASSWORD)), BEARER)
+    assert is_unauthorized(anonymous.get('/api/users', headers=basic('ana', PASSWORD)), BEARER)

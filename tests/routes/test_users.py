@@ -1,4 +1,4 @@
-"""Accounts: registration, what is shown of them, and how they change."""
+"""Tests of users: registration, representation and updates."""
 
 import hashlib
 import re
@@ -35,8 +35,8 @@ MISSING = 'must include username, email and password fields'
 FORBIDDEN = {'error': 'Forbidden'}
 
 
-def registration(**members):
-    return {'username': 'susan', 'email': 'susan@example.com', 'password': PASSWORD} | members
+def registration(**fields):
+    return {'username': 'susan', 'email': 'susan@example.com', 'password': PASSWORD} | fields
 
 
 def avatar(email):
@@ -44,7 +44,7 @@ def avatar(email):
 
 
 def refused_for(response, field):
-    """Whether a body was refused because of this field alone."""
+    """Return whether the response is 400 because of this field alone."""
     return (
         response.status_code == 400
         and list(response.json['errors']) == [field]
@@ -163,7 +163,7 @@ def test_update_enforces_length_limits(login, change, field, limit):
 
 
 USERNAMES = ['a', 'Z', 'susan', 'Susan', 'su_san', 'su-san', 'su.san', 's1', 'a_', 'a-', 'a.', 'S.u-s_4.n9']
-NO_USERNAMES = [
+INVALID_USERNAMES = [
     '',
     '1susan',
     '_susan',
@@ -201,7 +201,7 @@ EMAILS = [
     '1@2.example',
     f'a@{"b" * 63}.com',
 ]
-NO_EMAILS = [
+INVALID_EMAILS = [
     '',
     'susan',
     '@',
@@ -239,7 +239,9 @@ def test_valid_values_are_kept(login, change, field, values):
         assert (response.status_code, response.json.get(field)) == (200, value), value
 
 
-@pytest.mark.parametrize(('field', 'values'), [('username', NO_USERNAMES), ('email', NO_EMAILS), ('about_me', ['\0'])])
+@pytest.mark.parametrize(
+    ('field', 'values'), [('username', INVALID_USERNAMES), ('email', INVALID_EMAILS), ('about_me', ['\0'])]
+)
 def test_update_rejects_invalid_values(login, app, change, field, values):
     ana = login('ana')
     before = dump_rows(app)
@@ -247,7 +249,9 @@ def test_update_rejects_invalid_values(login, app, change, field, values):
     assert dump_rows(app) == before
 
 
-@pytest.mark.parametrize(('field', 'values'), [('username', NO_USERNAMES), ('email', NO_EMAILS), ('about_me', ['\0'])])
+@pytest.mark.parametrize(
+    ('field', 'values'), [('username', INVALID_USERNAMES), ('email', INVALID_EMAILS), ('about_me', ['\0'])]
+)
 def test_registration_rejects_invalid_values(anonymous, app, field, values):
     before = dump_rows(app)
     sent = {value: anonymous.post('/api/users', json=registration(**{field: value})) for value in values}
@@ -306,7 +310,7 @@ def test_common_passwords_are_rejected(anonymous, app, password):
 
 
 def test_minimum_password_length_is_a_setting(app, settings, anonymous, monkeypatch):
-    monkeypatch.setattr(passwords, 'min_length', passwords.min_length)  # is put back afterwards
+    monkeypatch.setattr(passwords, 'min_length', passwords.min_length)  # restored afterwards
     stricter = create_app(replace(settings, password_min_length=12))
     client = stricter.test_client()
     assert refused_for(client.post('/api/users', json=registration(password='xq7#Lp2z%R9')), 'password')
@@ -348,24 +352,24 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize(('taken', 'refusal'), TAKEN)
-def test_registration_rejects_taken_values(anonymous, app, make_user, taken, refusal):
+@pytest.mark.parametrize(('taken', 'error'), TAKEN)
+def test_registration_rejects_taken_values(anonymous, app, make_user, taken, error):
     make_user('ana')
     make_user('bob')
     before = dump_rows(app)
     response = anonymous.post('/api/users', json=registration(**taken))
-    assert (response.status_code, response.json) == (400, refusal)
+    assert (response.status_code, response.json) == (400, error)
     assert dump_rows(app) == before
 
 
-@pytest.mark.parametrize(('taken', 'refusal'), TAKEN)
-def test_update_rejects_taken_values(login, app, make_user, change, taken, refusal):
+@pytest.mark.parametrize(('taken', 'error'), TAKEN)
+def test_update_rejects_taken_values(login, app, make_user, change, taken, error):
     make_user('ana')
     make_user('bob')
     susan = login('susan')
     before = dump_rows(app)
     response = change(susan, taken)
-    assert (response.status_code, response.json) == (400, refusal)
+    assert (response.status_code, response.json) == (400, error)
     assert dump_rows(app) == before
 
 
@@ -398,23 +402,23 @@ def test_message_does_not_depend_on_the_taken_value(anonymous, make_user):
 @pytest.mark.parametrize('same', ['username', 'email'])
 def test_one_of_two_simultaneous_registrations_succeeds(app, login, same):
     ana = login('ana')
-    moment = Barrier(4)
+    barrier = Barrier(4)
 
     def register(number):
         free = {'username': f'name{number}', 'email': f'name{number}@example.com'}
         client = app.test_client()
-        moment.wait(60)
+        barrier.wait(60)
         return client.post('/api/users', json=registration(**(free | {same: registration()[same].upper()})))
 
     with ThreadPoolExecutor(4) as pool:
         responses = sorted(pool.map(register, range(4)), key=lambda response: response.status_code)
     assert [response.status_code for response in responses] == [201, 400, 400, 400]
-    refusal = USERNAME_TAKEN if same == 'username' else EMAIL_TAKEN
-    assert all(response.json == refusal for response in responses[1:])
+    error = USERNAME_TAKEN if same == 'username' else EMAIL_TAKEN
+    assert all(response.json == error for response in responses[1:])
     assert ana.get('/api/users').json['_meta']['total_items'] == 2
 
 
-# What is shown
+# Representation
 
 
 def test_order_of_fields(login, make_user, change):
@@ -475,7 +479,7 @@ def test_last_seen_is_updated_once_a_minute(login, anonymous, make_user, clock):
 def test_follower_counts_are_shown(app, login):
     ana, bea, chris = login('ana'), login('bea'), login('chris')
     add_follows(app, [(ana.id, chris.id), (bea.id, chris.id), (chris.id, bea.id)])
-    counted = [ana.get(f'/api/users/{each.id}').json for each in (ana, bea, chris)]
+    counted = [ana.get(f'/api/users/{user.id}').json for user in (ana, bea, chris)]
     assert [(user['post_count'], user['follower_count'], user['following_count']) for user in counted] == [
         (0, 0, 1),
         (0, 1, 1),
@@ -491,7 +495,7 @@ def test_unknown_user_returns_404(login, id):
         assert (response.status_code, response.json) == (404, {'error': 'Not Found'})
 
 
-# Changes
+# Updates
 
 
 def test_update_returns_the_changed_user(login, change):
@@ -514,8 +518,8 @@ def test_omitted_fields_keep_their_values(login, change, changes):
     before = ana.get(f'/api/users/{ana.id}').json
     response = change(ana, changes)
     assert response.status_code == 200
-    for member in ('username', 'email', 'about_me'):
-        assert response.json[member] == changes.get(member, before[member])
+    for field in ('username', 'email', 'about_me'):
+        assert response.json[field] == changes.get(field, before[field])
 
 
 def test_about_me_null_clears_it(login, change):
@@ -577,7 +581,7 @@ def test_other_accounts_cannot_be_changed(login, app, make_user, change):
     assert dump_rows(app) == before
 
 
-# The order of checks
+# Order of checks
 
 
 @pytest.mark.parametrize(
@@ -637,5 +641,5 @@ def test_order_of_checks_in_a_registration(anonymous, make_user):
 
 
 def test_credentials_do_not_affect_a_registration(anonymous):
-    headers = basic('nobody', 'nothing at all')
+    headers = basic('unknown', 'nothing at all')
     assert anonymous.post('/api/users', json=registration(), headers=headers).status_code == 201

@@ -16,7 +16,7 @@ issued_tokens: set[str] = set()
 
 
 class Client(FlaskClient):
-    """A client that checks every answer against the document, and sends its token if it has one."""
+    """A client that checks every response against the document and sends its token, if it has one."""
 
     document: Document
     token: str | None = None

@@ -1,4 +1,4 @@
-"""Holds answers against the document: what it does not allow fails the test that saw it."""
+"""Validate responses against the OpenAPI document. A response that it does not declare fails the test that got it."""
 
 import json
 import re
@@ -12,18 +12,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.test import TestResponse
 
 ROOT = 'urn:document'
-# Of every message, or of the connection; OpenAPI has the first by other means.
-OF_HTTP = {'Content-Type', 'Content-Length', 'Date', 'Connection'}
+# Headers that every message or connection has. OpenAPI describes Content-Type by other means.
+GENERIC_HEADERS = {'Content-Type', 'Content-Length', 'Date', 'Connection'}
 formats = FormatChecker()
 
 
 @formats.checks('date-time')
-def is_moment(value: object) -> bool:
+def is_utc_date_time(value: object) -> bool:
     return not isinstance(value, str) or value.endswith('+00:00')
 
 
 class Document:
-    """The OpenAPI document, made strict: a member that it does not name is an error."""
+    """The OpenAPI document, made strict: an undeclared field is an error."""
 
     def __init__(self, app: Flask):
         self.app = app
@@ -39,7 +39,7 @@ class Document:
         }
 
     def check(self, method: str, path: str, response: TestResponse) -> None:
-        """Fails where the document does not allow this answer to this request."""
+        """Raise AssertionError or ValidationError if the document does not declare this response to this request."""
         operation = self.operation(method, path)
         if operation is None or method == 'OPTIONS':
             return
@@ -49,8 +49,8 @@ class Document:
         headers = self.document['x-headers'] | declared.get('headers', {})
         self.check_headers(f'{method} {path} {response.status_code}', headers, response)
         if response.status_code >= 400:
-            kind = response.headers['Link'].partition('>')[0][1:]
-            assert kind in operation['x-problems'], f'{method} {path}: {kind} is not declared'
+            problem_type = response.headers['Link'].partition('>')[0][1:]
+            assert problem_type in operation['x-problems'], f'{method} {path}: {problem_type} is not declared'
         if 'content' not in declared:
             assert not response.data, f'{method} {path}: a body is not declared'
         elif method != 'HEAD':
@@ -60,7 +60,7 @@ class Document:
         for name, header in declared.items():
             assert name in response.headers or not self.resolve(header)['required'], f'{what}: {name} is missing'
         for name, value in response.headers.items():
-            assert name in declared or name in OF_HTTP, f'{what}: {name} is not declared'
+            assert name in declared or name in GENERIC_HEADERS, f'{what}: {name} is not declared'
             if name in declared:
                 ref = declared[name].get('$ref', f'#/x-headers/{name}')
                 self.validator(f'{ref}/schema').validate(value)
@@ -73,13 +73,16 @@ class Document:
                 validator.validate(value)
 
     def make_validator(self, ref: str) -> jsonschema_rs.Draft202012Validator:
-        """Compiled, and once for each schema: otherwise a check takes as long as many a request does."""
+        """Return a compiled validator. Each is compiled once: otherwise a check takes as long as many requests."""
         return jsonschema_rs.Draft202012Validator(
-            {'$ref': ROOT + ref}, registry=self.compiled, formats={'date-time': is_moment}, validate_formats=True
+            {'$ref': ROOT + ref}, registry=self.compiled, formats={'date-time': is_utc_date_time}, validate_formats=True
         )
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        """The operation for a request, or for a method that its URL does not have another; None outside of the API."""
+        """Return the operation of a request, or None outside the API.
+
+        For a method that its URL does not allow, it is the operation of another method of the URL.
+        """
         adapter = self.app.url_map.bind('localhost')
         wanted = 'GET' if method == 'HEAD' else method
         try:
@@ -95,6 +98,6 @@ class Document:
     def resolve(self, part: dict[str, Any]) -> dict[str, Any]:
         if '$ref' not in part:
             return part
-        kind, name = part['$ref'].split('/')[-2:]
-        found: dict[str, Any] = self.document['components'][kind][name]
+        section, name = part['$ref'].split('/')[-2:]
+        found: dict[str, Any] = self.document['components'][section][name]
         return found

@@ -1,4 +1,4 @@
-"""Mark the tests that start processes, and keep all others from starting any.
+"""Mark the tests that start processes, and prevent all others from starting any.
 
 A fixture that starts a server, a worker, a browser or another program requests the fixture `starts_processes`. A test
 that uses such a fixture gets the marker `process`, with which `make test` leaves it out. A test that starts a program
@@ -17,7 +17,7 @@ MARKER = 'process'
 
 @pytest.fixture(scope='session')
 def starts_processes() -> None:
-    """Tell that the fixture which requests this one starts a process."""
+    """Mark the fixture that requests this one as starting a process."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,15 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that starts a process without the marker, whether itself or in a fixture."""
+    """Fail a test that starts a process without the marker, directly or in a fixture."""
     if item.get_closest_marker(MARKER):
         return (yield)
 
-    def refuse(process: subprocess.Popen[Any], args: Any, *others: Any, **options: Any) -> None:
+    def fail_start(process: subprocess.Popen[Any], args: Any, *others: Any, **options: Any) -> None:
         pytest.fail(f'a test that starts a process ({args}) needs @pytest.mark.{MARKER}')
 
     start = subprocess.Popen.__init__
-    subprocess.Popen.__init__ = refuse  # type: ignore[assignment, method-assign]
+    subprocess.Popen.__init__ = fail_start  # type: ignore[assignment, method-assign]
     try:
         return (yield)
     finally:
@@ -59,7 +59,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker of pytest-xdist left out. All workers collect the same tests."""
+    """Store the tests that a worker of pytest-xdist deselected. All workers collect the same tests."""
     node.config.stash[LEFT_OUT] = Counter(getattr(node, 'workeroutput', {}).get(MARKER, {}))
 
 
@@ -69,4 +69,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section(f'{left_out.total()} tests that start processes were left out')
         for module, count in left_out.most_common():
             terminalreporter.write_line(f'{count:5} {module}')
-        terminalreporter.write_line('`make test-all` runs them, too.')
+        terminalreporter.write_line('`make test-all` runs them too.')

@@ -1,4 +1,4 @@
-"""Rows that are put into the database directly, where a test needs more of them than it wants to register."""
+"""Functions that insert rows directly, for tests that need more of them than they can create by requests."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ OLD_TIMESTAMP = datetime(2021, 6, 20, 15, 4, 27, tzinfo=UTC)
 
 
 def add_users(app: Flask, number: int, prefix: str = 'user') -> list[int]:
-    """Users prefix0, prefix1, ... who cannot log in. Returns their ids, in order."""
+    """Add users prefix0, prefix1, ... without a password. Return their ids in ascending order."""
     rows = [
         {
             'username': f'{prefix}{n}',
@@ -46,7 +46,7 @@ def password_hash() -> str:
 
 
 def log_in(app: Flask, username: str) -> Client:
-    """What `login` gives, without the time that hashing takes: a new user's client, with their token."""
+    """Add a user and return a client with their token, like the fixture `login`, with a cached password hash."""
     user = {'username': username, 'email': f'{username}@example.com', 'password_hash': password_hash()}
     client = app.test_client()
     with app.app_context():
@@ -66,7 +66,7 @@ def adjust_user_count(difference: int) -> None:
 
 
 def add_follows(app: Flask, pairs: Sequence[tuple[int, int]]) -> None:
-    """The first of each pair follows the second; the newest comes last."""
+    """Add follows, given as pairs of follower and followed id. The newest is last."""
     rows = [{'follower_id': one, 'followed_id': other, 'created_at': OLD_TIMESTAMP} for one, other in pairs]
     with app.app_context():
         db.session.execute(insert(Follow), rows)
@@ -91,7 +91,7 @@ def adjust_follow_counts(pairs: Sequence[tuple[int, int]], difference: int) -> N
 
 
 def remove_user(app: Flask, id: int) -> None:
-    """Deletes a user who has no followers and follows nobody."""
+    """Delete a user without followers and follows."""
     with app.app_context():
         assert not db.session.scalar(
             select(func.count()).select_from(Follow).where(or_(Follow.follower_id == id, Follow.followed_id == id))
@@ -108,7 +108,7 @@ def set_last_seen(app: Flask, id: int, moment: datetime | None) -> None:
 
 
 def add_posts(app: Flask, author: int, number: int, text: str = 'post', reply_to: int | None = None) -> list[int]:
-    """Posts 'post 0', 'post 1', ... Returns their ids, the oldest first."""
+    """Add posts 'post 0', 'post 1', ... Return their ids, oldest first."""
     with app.app_context():
         ids = [create_post(actor=author, text=f'{text} {n}', reply_to_id=reply_to)['id'] for n in range(number)]
         db.session.commit()
@@ -116,7 +116,7 @@ def add_posts(app: Flask, author: int, number: int, text: str = 'post', reply_to
 
 
 def add_likes(app: Flask, pairs: Sequence[tuple[int, int]]) -> None:
-    """The user, who is first in each pair, likes the post; the newest like comes last."""
+    """Add likes, given as pairs of user and post id. The newest is last."""
     with app.app_context():
         for user, post in pairs:
             like_post(actor=user, id=post)

@@ -1,4 +1,4 @@
-"""A real SMTP server in a thread of its own, as well or as badly behaved as a test wants it."""
+"""An SMTP server in a thread, whose responses a test chooses, and certificates for it."""
 
 import asyncio
 import inspect
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from api.jobs.mailer import mailer
 from support.servers import free_port
 
-ACCEPT, HANG, DROP = MISSING, 'no answer', 'no connection'
+ACCEPT, HANG, DROP = MISSING, 'no response', 'no connection'
 SmtpReply = Any | Callable[[], Any]
 
 
@@ -47,13 +47,13 @@ class Mail(NamedTuple):
 
     @property
     def link(self) -> str:
-        """The only address of a page in the text."""
+        """Return the only URL in the plain text."""
         (link,) = [word for word in self.part('plain').split() if word.startswith('http')]
         return link
 
 
 class Listener:
-    """Something that listens on `port`, in a thread of its own, from `with` on until it is stopped."""
+    """A server in a thread that listens on `port`, from `with` until it is stopped."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -61,7 +61,7 @@ class Listener:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        # What goes wrong with a connection is what the tests are about.
+        # Tests break connections on purpose: do not log the errors.
         self._loop.set_exception_handler(lambda loop, context: None)
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -78,7 +78,7 @@ class Listener:
         self._do(self._start())
 
     def stop(self) -> None:
-        """Refuses connections, and breaks those that are open, until it is started again."""
+        """Refuse new connections and abort the open ones, until it is started again."""
         self._do(self._stop())
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
@@ -101,7 +101,7 @@ class Listener:
 
 
 class Proxy(Listener):
-    """Passes bytes on between whoever connects and another port."""
+    """Forwards bytes between its clients and another port."""
 
     def __init__(self, target: int) -> None:
         super().__init__()
@@ -124,12 +124,12 @@ async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 class MailServer(Listener):
-    """`with MailServer() as server:` listens on `server.port` and collects `server.mails`.
+    """Listen on `server.port` and collect `server.mails`: `with MailServer() as server:`.
 
-    answers: what it says to CONNECT, MAIL, RCPT or DATA: TAKE (as it does unless told otherwise), HANG, DROP, a line
-    like '450 later', or a function that returns one of them, now or when it is awaited.
-    context: its certificate, shown at STARTTLS, or at once with `tls_at_once`.
-    login: the name and password that it wants.
+    answers: response to CONNECT, MAIL, RCPT or DATA: ACCEPT (the default), HANG, DROP, a line such as '450 later', or a
+    function that returns one of them, directly or as an awaitable.
+    context: TLS certificate for STARTTLS, or for implicit TLS with `tls_at_once`.
+    login: the required name and password.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class MailServer(Listener):
         self.context, self.tls_at_once, self.login = context, tls_at_once, login
         self.answers: dict[str, SmtpReply] = {}
         self.mails: list[Mail] = []
-        self.heard = bytearray()  # everything that clients said, in clear
+        self.heard = bytearray()  # everything that clients sent, decrypted
         self.connections = 0
 
     @property
@@ -155,10 +155,10 @@ class MailServer(Listener):
         return await self._loop.create_server(lambda: Conversation(self), '127.0.0.1', self.port, ssl=context)
 
     async def pause(self, seconds: float = 0.01) -> None:
-        """For answers that take their time."""
+        """Wait, for responses that take time."""
         await asyncio.sleep(seconds)
 
-    async def answer(self, command: str, conversation: SMTP) -> Any:
+    async def respond(self, command: str, conversation: SMTP) -> Any:
         response = self.answers.get(command, ACCEPT)
         if callable(response):
             response = response()
@@ -178,21 +178,21 @@ class MailServer(Listener):
     async def handle_MAIL(self, smtp: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> Any:  # noqa: N802
         if self.login and not session.authenticated:
             return '530 5.7.0 Authentication required'
-        response = await self.answer('MAIL', smtp)
+        response = await self.respond('MAIL', smtp)
         if response is ACCEPT:
             envelope.mail_from = address
             return '250 OK'
         return response
 
     async def handle_RCPT(self, smtp: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> Any:  # noqa: N802
-        response = await self.answer('RCPT', smtp)
+        response = await self.respond('RCPT', smtp)
         if response is ACCEPT:
             envelope.rcpt_tos.append(address)
             return '250 OK'
         return response
 
     async def handle_DATA(self, smtp: SMTP, session: Session, envelope: Envelope) -> Any:  # noqa: N802
-        response = await self.answer('DATA', smtp)
+        response = await self.respond('DATA', smtp)
         if response is ACCEPT:
             login = session.auth_data if session.authenticated else None
             self.mails.append(Mail(envelope.mail_from, envelope.rcpt_tos, envelope.content, login, session.peer))
@@ -201,7 +201,7 @@ class MailServer(Listener):
 
 
 class Conversation(SMTP):
-    """One connection."""
+    """An SMTP connection."""
 
     def __init__(self, server: MailServer) -> None:
         self.mail_server = server
@@ -228,7 +228,7 @@ class Conversation(SMTP):
 
     async def _handle_client(self) -> None:
         self.mail_server.connections += 1
-        response = await self.mail_server.answer('CONNECT', self)
+        response = await self.mail_server.respond('CONNECT', self)
         if response is ACCEPT:
             await super()._handle_client()
         else:
@@ -236,7 +236,7 @@ class Conversation(SMTP):
             self.transport.close()
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """The address as it was sent: aiosmtpd decodes what looks encoded."""
+        """Return the address as it was sent, because aiosmtpd decodes addresses that look encoded."""
         match = re.fullmatch('<([^<>]*)>(.*)', arg.strip())
         return (match[1], match[2]) if match else (None, None)
 
@@ -244,13 +244,13 @@ class Conversation(SMTP):
         if self.mail_server.answers.get('DATA') == DROP:
             await self.push('354 go on')
             await self._reader.readuntil(b'\r\n')
-            await self.mail_server.answer('DATA', self)
+            await self.mail_server.respond('DATA', self)
         await super().smtp_DATA(arg)
 
 
 @contextmanager
 def mail_delivered_to(server: MailServer) -> Iterator[None]:
-    """Meanwhile, what this process mails goes there."""
+    """Send the mail of this process to `server` during the block."""
     settings = {
         name: getattr(mailer, name) for name in ('server', 'port', 'security', 'username', 'password', 'sender')
     }
@@ -263,7 +263,12 @@ def mail_delivered_to(server: MailServer) -> Iterator[None]:
 
 
 class Certificates(NamedTuple):
-    """authority: what a client has to trust. here: for 127.0.0.1; elsewhere: for another server's name."""
+    """A certificate authority and server certificates.
+
+    authority: file of the certificate that a client must trust.
+    here: server context for 127.0.0.1.
+    elsewhere: server context for another host name.
+    """
 
     authority: Path
     here: ssl.SSLContext
@@ -286,7 +291,7 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 class Certificate:
-    """An X.509 certificate with its private key. Without an authority it is self-signed, and an authority itself."""
+    """An X.509 certificate with its private key. Without an authority it is a self-signed authority."""
 
     def __init__(self, name: str, authority: 'Certificate | None' = None, *extensions: x509.ExtensionType):
         self.key = ec.generate_private_key(ec.SECP256R1())

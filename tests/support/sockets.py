@@ -1,4 +1,4 @@
-"""What a thread asks of the network, counted: unlike the time that it takes, it is the same on a busy machine."""
+"""Count the socket operations of a thread. Unlike durations, counts are the same on a busy machine."""
 
 import socket
 import threading
@@ -13,7 +13,11 @@ RESPONSES = ('recv', 'recv_into')
 
 
 class Trace:
-    """requests: how often a connection was opened or something sent. waits: the timeouts that ended, in seconds."""
+    """The socket operations of a block.
+
+    requests: number of connects and sends.
+    waits: timeouts that expired, in seconds.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
@@ -21,7 +25,7 @@ class Trace:
 
 
 class Tracer:
-    """Traces what Python code does with sockets. A wait without a timeout is an error instead of a test that hangs."""
+    """Traces the socket operations of Python code. A wait without a timeout fails, instead of hanging the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self._local = threading.local()
@@ -30,7 +34,7 @@ class Tracer:
 
     @contextmanager
     def trace(self) -> Iterator[Trace]:
-        """Trace what the current thread does in this block."""
+        """Trace the operations of the current thread in this block."""
         trace = self._local.trace = Trace()
         try:
             yield trace

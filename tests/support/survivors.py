@@ -1,4 +1,4 @@
-"""The check that no process which a test started survives the test session."""
+"""Check that no process started by a test survives the test session."""
 
 import os
 import signal
@@ -31,8 +31,8 @@ def find_survivors(session: str) -> dict[int, str]:
 def no_process_survives() -> Iterator[None]:
     """Fail if a process that a test started still runs when the session ends, and kill it.
 
-    Every process that a test starts inherits a variable whose value is this session, or this worker of pytest-xdist.
-    Where /proc does not exist, nothing is checked.
+    Every process that a test starts inherits a variable that identifies this session, or this worker of pytest-xdist.
+    Without /proc nothing is checked.
     """
     if not Path('/proc/self/environ').exists():
         yield
@@ -40,7 +40,7 @@ def no_process_survives() -> Iterator[None]:
     session = os.environ[SESSION_VARIABLE] = uuid4().hex
     yield
     del os.environ[SESSION_VARIABLE]
-    deadline = time.monotonic() + SURVIVOR_TIMEOUT  # the children of a process that was stopped may take a moment
+    deadline = time.monotonic() + SURVIVOR_TIMEOUT  # children of a stopped process may take a moment to end
     while (survivors := find_survivors(session)) and time.monotonic() < deadline:
         time.sleep(0.1)
     for pid in survivors:

@@ -1,8 +1,8 @@
 """Upgrade databases, each from several processes at once.
 
-`python -m tests.support.upgrades N` reads a database URL per line and prints a line of JSON for each: exit code and
-output of each of N processes. They are forked from this one, which has no threads or connections and has imported the
-application once.
+`python -m tests.support.upgrades N` reads one database URL per line and prints one line of JSON for each: the exit code
+and output of each of N processes. They are forked from this process, which has no threads or connections and imports
+the application once.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 from api.app import create_app
 from config import Settings
 
-SECONDS_TO_START = 20
+START_TIMEOUT = 20  # seconds
 
 
 def upgrade(cli: Any, barrier: Any, results: Any) -> None:
-    barrier.wait(SECONDS_TO_START)
+    barrier.wait(START_TIMEOUT)
     result = cli.invoke(args=['db', 'upgrade'])
     results.put((result.exit_code, f'{result.output}{result.exception or ""}'))
 
@@ -31,7 +31,7 @@ def upgrade_at_once(url: str, count: int) -> list[tuple[int, str]]:
         process.start()
     for process in processes:
         process.join()
-    # A process that ended without a result is not waited for.
+    # Do not wait for the result of a process that failed: it never sends one.
     return [results.get() if process.exitcode == 0 else (process.exitcode, '') for process in processes]
 
 

@@ -1,4 +1,4 @@
-"""A small world, everyone who might call in it, and for every operation of the document a request that succeeds."""
+"""A small world: its users, every kind of caller, and a request that succeeds for every operation of the document."""
 
 import json
 import secrets
@@ -30,7 +30,12 @@ NAMES = ('owner', 'other', 'third', 'disabled', 'disabled_with_a_token')
 
 
 class Caller(NamedTuple):
-    """works: whether the credentials do. scopes: what a token may. whose: the user; empty where nobody's."""
+    """A sender of requests.
+
+    works: whether the credentials are valid.
+    scopes: of the token.
+    whose: name of the user in the world, empty if anonymous.
+    """
 
     name: str
     token: str = ''
@@ -41,7 +46,7 @@ class Caller(NamedTuple):
 
 
 class World(NamedTuple):
-    """Users, what they have, and everyone who might call."""
+    """Users, their post and tokens, and every kind of caller."""
 
     usernames: dict[str, str]
     users: dict[str, int]
@@ -58,8 +63,9 @@ class World(NamedTuple):
 class ExampleRequest(NamedTuple):
     """A request that succeeds.
 
-    status: of the answer. id: what the one in the path is of. others: what everyone else is answered about it, where
-    they may not do the same.
+    status: of the response.
+    id: name of the user or object whose id is in the path.
+    others: status for all other users, if they may not do the same.
     """
 
     status: int
@@ -122,7 +128,7 @@ EXAMPLE_REQUESTS = {
     'changePassword': ExampleRequest(
         204, body=lambda world: {'old_password': PASSWORD, 'new_password': 'another battery'}
     ),
-    'requestPasswordReset': ExampleRequest(202, body=lambda world: {'email': 'nobody@example.com'}),
+    'requestPasswordReset': ExampleRequest(202, body=lambda world: {'email': 'unknown@example.com'}),
     'resetPassword': ExampleRequest(204, body=lambda world: {'token': world.reset, 'new_password': 'another battery'}),
     'requestEmailVerification': ExampleRequest(202),
     'verifyEmail': ExampleRequest(204, body=lambda world: {'token': world.verification}),
@@ -164,8 +170,8 @@ def build_world(app: Flask, password_hash: str) -> World:
         tokens: list[dict[str, Any]] = []
         callers = list(all_callers(users, tokens))
         db.session.execute(insert(Token.__table__), tokens)
-        spare = personal_token(owner, ALL_SCOPES)[1]
-        token = db.session.scalars(insert(Token).values(spare).returning(Token.id)).one()
+        spare_row = personal_token(owner, ALL_SCOPES)[1]
+        token = db.session.scalars(insert(Token).values(spare_row).returning(Token.id)).one()
         disable_account(users['disabled'])
         disabled = update(User).where(User.id == users['disabled_with_a_token'])
         db.session.execute(disabled.values(disabled_at=utcnow()))
@@ -187,7 +193,7 @@ def add_users(usernames: dict[str, str], password_hash: str) -> dict[str, int]:
 
 
 def all_callers(users: dict[str, int], rows: list[dict[str, Any]]) -> Iterator[Caller]:
-    """All callers. rows: where those of their tokens are added."""
+    """Yield every kind of caller and append the rows of their tokens to `rows`."""
 
     def token(scopes: frozenset[str] | None = None, whose: str = 'owner', **others: Any) -> str:
         make = session_token if scopes is None else personal_token
@@ -196,15 +202,15 @@ def all_callers(users: dict[str, int], rows: list[dict[str, Any]]) -> Iterator[C
         return token
 
     def revoked(scopes: frozenset[str] | None) -> str:
-        token_of_the_row_that_goes = token(scopes)
+        revoked_token = token(scopes)
         rows.pop()
-        return token_of_the_row_that_goes
+        return revoked_token
 
     ended = {'expires_at': utcnow() - timedelta(seconds=1)}
     yield Caller('the owner', token(), has_password=True)
     yield Caller('another user', token(whose='other'), whose='other', has_password=True)
     yield Caller('another user with all scopes', token(ALL_SCOPES, whose='other'), whose='other')
-    yield Caller('nobody', works=False, whose='')
+    yield Caller('anonymous', works=False, whose='')
     for whose in ('disabled', 'disabled_with_a_token'):
         yield Caller(f'a {whose} user', token(whose=whose), works=False, whose=whose, has_password=True)
         yield Caller(f'a {whose} user with all scopes', token(ALL_SCOPES, whose=whose), works=False, whose=whose)
@@ -237,7 +243,7 @@ def token_row(user_id: int, token: str) -> dict[str, Any]:
 def call(
     client: Client,
     operation: Operation,
-    known: ExampleRequest,
+    example: ExampleRequest,
     caller: Caller,
     world: World,
     *,
@@ -245,21 +251,22 @@ def call(
     query: dict[str, Any] | None = None,
     body: dict[str, Any] | None = None,
 ) -> TestResponse:
-    """Sends the request that would succeed, with the caller's credentials, and what else is given.
+    """Send the request that succeeds for its owner, with the credentials of this caller.
 
-    body: instead of the one that is known.
+    headers, query: added to those of the example.
+    body: replaces that of the example.
     """
     sent: dict[str, Any] = {}
     if operation.media_type:
-        assert known.body, 'the table has no body for it'
-        sent = {'data': json.dumps(body or known.body(world)), 'content_type': operation.media_type}
+        assert example.body, 'the example has no body'
+        sent = {'data': json.dumps(body or example.body(world)), 'content_type': operation.media_type}
     credentials = {}
     if operation.needs == 'basic' and caller.has_password:
         credentials = basic(world.usernames[caller.whose], PASSWORD)
     elif caller.token:
         credentials = {'Authorization': f'Bearer {caller.token}'}
-    path = operation.path.format(id=world.id_of(known.id)) if known.id else operation.path
-    query = {**(known.query(world) if known.query else {}), **(query or {})}
+    path = operation.path.format(id=world.id_of(example.id)) if example.id else operation.path
+    query = {**(example.query(world) if example.query else {}), **(query or {})}
     sent['headers'] = credentials | (headers or {})
     with client.open(path, method=operation.method, query_string=query, **sent) as response:
         response.get_data()
@@ -267,7 +274,7 @@ def call(
 
 
 def all_rows(app: Flask) -> list[str]:
-    """All that is in the database, but for what any request may write: that somebody, or a token, was there."""
+    """Return all rows, sorted, without the columns that any request may write: times and scopes of last use."""
     with app.app_context():
         db.session.execute(update(User).values(last_seen=None))
         db.session.execute(update(Token).values(last_used_at=None, used_scopes=''))

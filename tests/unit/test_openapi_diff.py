@@ -117,13 +117,13 @@ def diff(old: Json, new: Json) -> list[tuple[bool, str]]:
 @pytest.mark.parametrize(('old', 'new', 'what', 'to_send', 'to_get'), SCHEMAS)
 def test_breaking_depends_on_the_direction(old: Json, new: Json, what: str, to_send: bool, to_get: bool) -> None:
     expected = [(to_send, f'Body{what}')] if what else []
-    assert said(document(**body(old)), document(**body(new))) == expected
+    assert diff(document(**body(old)), document(**body(new))) == expected
     expected = [(to_get, f'Response 200{what}')] if what else []
-    assert said(document(**answer(old)), document(**answer(new))) == expected
+    assert diff(document(**response(old)), document(**response(new))) == expected
 
 
 def test_changed_type_is_the_only_difference() -> None:
-    assert said(document(**answer(OBJECT)), document(**answer(TEXT))) == [
+    assert diff(document(**response(OBJECT)), document(**response(TEXT))) == [
         (True, 'Response 200: can also be string.'),
         (False, 'Response 200: no longer object.'),
     ]
@@ -131,8 +131,8 @@ def test_changed_type_is_the_only_difference() -> None:
 
 def test_recursive_schema_terminates() -> None:
     longer = {**TREE, 'properties': {**TREE['properties'], 'text': TEXT | {'maxLength': 9}}}
-    old, new = (document(schemas=schema, **answer({'$ref': '#/t'})) for schema in (TREE, longer))
-    assert said(new, old) == [(True, 'Response 200, field `text`: without limit, formerly at most 9 characters.')]
+    old, new = (document(schemas=schema, **response({'$ref': '#/t'})) for schema in (TREE, longer))
+    assert diff(new, old) == [(True, 'Response 200, field `text`: without limit, formerly at most 9 characters.')]
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,15 @@ def test_recursive_schema_terminates() -> None:
             (True, 'Body: required.'), (False, 'Body: can also be `application/json`.')]),
         (body(TEXT, required=True), body(TEXT), [(False, 'Body: optional.')]),
         (body(TEXT), {}, [(True, 'Body: no longer `application/json`.')]),
-        (answer(TEXT), answer(TEXT, media_type='text/plain'), [
+        (response(TEXT), response(TEXT, media_type='text/plain'), [
             (True, 'Response 200: no longer `application/json`.'),
             (False, 'Response 200: can also be `text/plain`.')]),
-        (answers('200', '404'), answers('200'), [(False, 'Status `404`: removed.')]),
-        (answers('200'), answers('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
-        (answers('200'), answers('201'), [(True, 'Status `201`: new.'), (True, 'Status `200`: removed.')]),
-        (answers('200', **headers()), answers('200', **headers(ETag=TEXT)), [
+        (responses('200', '404'), responses('200'), [(False, 'Status `404`: removed.')]),
+        (responses('200'), responses('200', '403', '404'), [(False, 'Status `403`, `404`: new.')]),
+        (responses('200'), responses('201'), [(True, 'Status `201`: new.'), (True, 'Status `200`: removed.')]),
+        (responses('200', **headers()), responses('200', **headers(ETag=TEXT)), [
             (False, 'Response 200, header `ETag`: new, required.')]),
-        (answers('200', '404', **headers(ETag=TEXT)), answers('200', '404', **headers()), [
+        (responses('200', '404', **headers(ETag=TEXT)), responses('200', '404', **headers()), [
             (True, 'Every response, header `ETag`: removed.')]),
     ],
 )  # fmt: skip
