@@ -1,8 +1,8 @@
-"""The application beside its peers: `make bench`, or `python -m benchmarks.bench` with the options below.
+"""Compare the application with its peers: `make bench`, or `python -m benchmarks.bench` with the options below.
 
-Needs the peers' environments, which it makes, and databases, which it seeds and keeps. What each case costs is the CPU
-time of a request, of the process and PostgreSQL's processes together; contenders take turns, batch by batch, and their
-ratios are those of neighbouring batches. A run of all cases is written to docs/performance.md and beside it.
+It creates the environments of the peers, and seeds and keeps the databases. The cost of a case is the CPU time per
+request, of the process and the PostgreSQL processes together. Contenders run alternately, batch by batch, and ratios
+compare neighbouring batches. A run of all cases is written to docs/performance.md and the files next to it.
 """
 
 import argparse
@@ -40,10 +40,10 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--database', choices=(*DATABASES, 'both'), default='both')
-    parser.add_argument('--scale', type=int, default=1, help='times 20,000 users and all that belongs to them')
-    parser.add_argument('--http', action='store_true', help='real servers with one worker, and 8 connections to them')
+    parser.add_argument('--scale', type=int, default=1, help='multiple of 20,000 users and their data')
+    parser.add_argument('--http', action='store_true', help='use real servers with one worker and 8 connections')
     parser.add_argument('--pairs', type=int, default=9)
-    parser.add_argument('--cases', help='with commas: user, users-25, feed-10, ...; docs/performance.md stays as it is')
+    parser.add_argument('--cases', help='comma-separated: user, users-25, ...; does not write docs/performance.md')
     parser.add_argument('--clean', action='store_true', help='only drop the databases')
     return parser.parse_args()
 
@@ -59,7 +59,7 @@ def run(database: str, keys: list[str] | None, options: argparse.Namespace) -> d
 
 
 def versions_of(url: str) -> dict[str, Any]:
-    """The machine, and what runs on it."""
+    """Return the machine and the versions of the software."""
     found: dict[str, Any] = {'machine': machine(), 'databases': data.versions()}
     for environment, packages in PACKAGES.items():
         contender = next(each for each in CONTENDERS if each.environment == environment)

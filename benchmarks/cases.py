@@ -1,4 +1,4 @@
-"""What is asked of every contender, and by whom."""
+"""The requests that every contender gets, and their callers."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ TEXT = 'What a lovely day it is, said nobody in particular to all who would hear
 
 
 class Case(NamedTuple):
-    """A request. key: its name for `--cases`."""
+    """One request. key: its name for `--cases`."""
 
     key: str
     name: str
@@ -32,17 +32,17 @@ class Case(NamedTuple):
 
     @property
     def request(self) -> dict[str, Any]:
-        """As the runners take it."""
+        """Return the request in the form that runners accept."""
         return {'method': self.method, 'path': self.path, 'token': token_of(self.viewer), 'body': self.body}
 
     @property
     def asked(self) -> str:
-        """Which answer it is, for the contender that has them all before."""
+        """Return the key of the response for the contender that serves prebuilt responses."""
         return f'Bearer {token_of(self.viewer)} {self.path}' + ('' if '?' in self.path else '?')
 
 
 def cases() -> list[Case]:
-    """All cases, for the database of the current application: seeded, and prepared by `prepare`."""
+    """Return all cases for the database of the current application, which must be seeded and prepared by `prepare`."""
     people = draw_people(db.session.scalars(select(func.count()).select_from(User)).one())
     hub, normal, many = people[0], people[len(people) // 2], people[-1]
     ten, ten_busy = readers_of(10)
@@ -67,7 +67,7 @@ def cases() -> list[Case]:
 
 
 def readers_of(followees: int) -> tuple[int, int]:
-    """Of those who follow so many, by how much their followees have written: the one in the middle, and the last."""
+    """Return two users who follow that many: the median and the last by the number of posts of their followees."""
     following = select(Follow.follower_id).join(User, User.id == Follow.followed_id).group_by(Follow.follower_id)
     posts = func.sum(User.post_count)
     found = db.session.scalars(following.having(func.count() == followees).order_by(posts, Follow.follower_id)).all()
@@ -79,14 +79,14 @@ def token_of(viewer: int) -> str:
 
 
 def writer(*readers: int) -> int:
-    """Who writes the new posts: none of those readers follows them, and they have written nothing else."""
+    """Return the author of the new posts: a user without posts whom none of the readers follows."""
     followed = select(Follow.followed_id).where(Follow.follower_id.in_(readers))
     silent = select(User.id).where(~select(Post.id).where(Post.author_id == User.id).exists(), User.id.not_in(followed))
     return db.session.scalars(silent.where(User.id.not_in(readers)).order_by(User.id.desc()).limit(1)).one()
 
 
 def prepare(viewers: set[int]) -> None:
-    """Gives tokens that live for a day."""
+    """Issue tokens that are valid for a day."""
     now = utcnow()
     for viewer in viewers:
         digest = token_digest(token_of(viewer))
@@ -97,7 +97,7 @@ def prepare(viewers: set[int]) -> None:
 
 
 def clean(author: int) -> None:
-    """Takes back what new posts left."""
+    """Delete the new posts and restore what they changed."""
     db.session.execute(delete(Post).where(Post.author_id == author))
     db.session.execute(update(User).where(User.id == author).values(post_count=0))
     db.session.commit()

@@ -1,8 +1,8 @@
-"""What code costs after a wait: `python -m benchmarks.cold_code`, on the database of the settings.
+"""Measure the cost of cold code after a wait: `python -m benchmarks.cold_code`, on the database of the settings.
 
-A view of Flask that answers a constant is asked again and again, and then with a query before each time. The process's
-CPU a request, of the query by itself taken off, in microseconds; the difference is what caches have forgotten while the
-process waited for PostgreSQL (on SQLite it does not wait).
+A Flask view that returns a constant is called repeatedly, first alone and then with a query before each call. Prints
+CPU microseconds per request of the process, without the query itself. The difference is due to CPU caches that went
+cold while the process waited for PostgreSQL (with SQLite it does not wait).
 """
 
 import statistics
@@ -36,7 +36,7 @@ def main() -> None:
 
         alone, queries, together = zip(*((cpu(response), cpu(ask), cpu(both)) for _ in range(ROUNDS)))
     behind = [both - query for both, query in zip(together, queries)]
-    print(f'again and again {statistics.median(alone):.0f} µs, behind a query {statistics.median(behind):.0f} µs')
+    print(f'repeatedly {statistics.median(alone):.0f} µs, after a query {statistics.median(behind):.0f} µs')
 
 
 def cpu(call: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""The contenders: their environments, and a process of each that runs what it is told."""
+"""The contenders: their environments, and a runner process for each."""
 
 import json
 import os
@@ -23,12 +23,12 @@ PACKAGES = {
 }
 
 
-# Those that have PostgreSQL write the JSON.
+# Contenders in which PostgreSQL writes the JSON.
 LIMITS = ('query', 'flask_query')
 
 
 class Contender(NamedTuple):
-    """key: its name in files. module: where the application is. environment: of benchmarks/.venvs, or the project's."""
+    """One application. key: its name in files. module: its location. environment: its name in benchmarks/.venvs."""
 
     key: str
     name: str
@@ -43,7 +43,7 @@ class Contender(NamedTuple):
 
     @property
     def application_name(self) -> str:
-        """By which PostgreSQL's processes that serve it are known."""
+        """Return the application name that identifies its PostgreSQL processes."""
         return 'microblog' if self.key == 'microblog' else f'microblog_bench_{self.key}'
 
     def settings(self, url: str, responses: Path) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Contender(NamedTuple):
             'ENVIRONMENT': 'development',
             'DATABASE_URL': url,
             'SECRET_KEY': SECRET_KEY,
-            # The others have neither logs nor limits.
+            # The other contenders have neither logs nor rate limits.
             'LOG_LEVEL': 'ERROR',
             'RATELIMIT_ENABLED': 'false',
             'APPLICATION_NAME': self.application_name,
@@ -59,7 +59,7 @@ class Contender(NamedTuple):
         }
 
     def takes(self, case: Case, database: str) -> bool:
-        """Whether it answers this case at all."""
+        """Return whether it supports the case."""
         if self.key in LIMITS:
             return database == 'postgresql' and case.key.startswith('user')
         return self.key != 'prebuilt' or case.method == 'GET'
@@ -77,7 +77,7 @@ CONTENDERS = [
 
 
 def install() -> None:
-    """Makes the environments of the peers, again where what they require has changed."""
+    """Create the environments of the peers, or recreate those whose requirements changed."""
     for folder in sorted({contender.environment for contender in CONTENDERS} - {'microblog'}):
         required = (PEERS / folder / 'requirements.txt').read_text()
         environment, mark = ENVIRONMENTS / folder, ENVIRONMENTS / folder / 'installed.txt'
@@ -91,7 +91,7 @@ def install() -> None:
 
 
 class Runner:
-    """A contender's process. See peers/runner.py for what it can be told."""
+    """The process of a contender. peers/runner.py lists its commands."""
 
     def __init__(self, contender: Contender, process: 'subprocess.Popen[str]'):
         self.contender, self.process = contender, process

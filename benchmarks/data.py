@@ -1,4 +1,4 @@
-"""The databases of `make bench`: made by the migrations and `flask seed`, and kept until the structure changes."""
+"""The databases of `make bench`, created by the migrations and `flask seed` and kept until the structure changes."""
 
 import fcntl
 import os
@@ -19,14 +19,14 @@ PREFIX = 'microblog_bench_'
 
 
 def database_url(database: str, scale: int) -> str:
-    """Of a database with the sample data times the scale, which is made where it is not there yet."""
+    """Return the URL of a database with the sample data times the scale, which is created if missing."""
     name = f'{PREFIX}{scale}'
     if database == 'sqlite':
         url, make = make_url(f'sqlite:///{FOLDER}/{name}.sqlite'), make_sqlite
     else:
         url, make = SERVER.set(database=name), make_postgresql
     with (FOLDER / f'{name}.lock').open('w') as lock:
-        # Another run that makes it at this moment is waited for.
+        # Wait for another run that is creating it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_whole(url):
             print(f'seeding {name} on {database}', flush=True)
@@ -38,7 +38,7 @@ def database_url(database: str, scale: int) -> str:
 
 
 def is_whole(url: URL) -> bool:
-    """Whether it has today's structure, and is seeded, which happens in one transaction."""
+    """Return whether it has the current structure and is seeded, which happens in one transaction."""
     if url.get_backend_name() == 'sqlite':
         if not Path(url.database or '').exists():
             return False
@@ -78,7 +78,7 @@ def flask(url: URL, *arguments: str) -> None:
 
 
 def drop_all() -> None:
-    """Drops every database that was made here."""
+    """Drop all databases of the benchmarks."""
     for file in FOLDER.glob(f'{PREFIX}*'):
         file.unlink()
     for name in on_server(lambda run: run(f"SELECT datname FROM pg_database WHERE datname LIKE '{PREFIX}%'")):

@@ -1,7 +1,7 @@
-"""What ten times the data cost: `python -m benchmarks.data_growth [sqlite|postgresql]`.
+"""Measure the cost of ten times the data: `python -m benchmarks.data_growth [sqlite|postgresql]`.
 
-The cases of `make bench`, asked of the application on two databases in turn: with 20,000 users, and with ten times all
-that. The figure is CPU per request, of the process and of PostgreSQL: ten times against once, batch by batch.
+Runs the cases of `make bench` alternately on two databases: with 20,000 users, and with ten times all data. The figure
+is the ratio of CPU per request, of the process and of PostgreSQL: large to small, batch by batch.
 """
 
 import sys
@@ -29,7 +29,7 @@ def main(databases: list[str]) -> None:
 
 
 def side(stack: ExitStack, url: str) -> dict[str, Batch]:
-    """A process that serves a database, and what is asked of it."""
+    """Start a process that serves a database, and return its cases as batches by key."""
     cases: list[Case]
     cases, responses, _ = stack.enter_context(prepared(url, None, data.FOLDER))
     (runner,) = stack.enter_context(running([MICROBLOG], url, responses))

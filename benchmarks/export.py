@@ -1,8 +1,8 @@
-"""What the export of a large account costs the server: `python -m benchmarks.export`.
+"""Measure the export of a large account: `python -m benchmarks.export`.
 
-On databases of its own, SQLite's and PostgreSQL's: an account with 500,000 posts, fetched from a real server by a
-client that reads as fast as it can, and by one that pauses after every 64 KB. Prints the lines, the seconds, and how
-far the memory of the process that serves goes above what it has at rest.
+On temporary SQLite and PostgreSQL databases, an account with 500,000 posts is exported from a real server by a client
+that reads as fast as possible, and by one that pauses after every 64 KB. Prints lines, seconds, and the peak memory of
+the serving process above its idle memory.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MAX_MEGABYTES = 50
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--posts', type=int, default=500_000)
-    parser.add_argument('--pause', type=float, default=0.02, help='seconds, of the slow client after each 64 KB')
+    parser.add_argument('--pause', type=float, default=0.02, help='seconds of the slow client after each 64 KB')
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         for urls in (databases.sqlite(Path(folder), 'export'), databases.postgresql(f'microblog_export_{os.getpid()}')):
@@ -63,12 +63,12 @@ def measure(url: str, posts: int, pause: float) -> None:
             assert lines == posts + 1
             grown = max(0, megabytes['peak'] - megabytes['idle'])
             print(f'{database:10} {client:5} {lines} lines, {size / 1e6:.0f} MB in {seconds:.1f} s, ', end='')
-            verdict = '' if grown < MAX_MEGABYTES else ', which is too much'
+            verdict = '' if grown < MAX_MEGABYTES else ', too much'
             print(f'{grown:.1f} MB above {megabytes["idle"]:.1f} MB{verdict}', flush=True)
 
 
 def add_account(app: Flask, posts: int) -> int:
-    """A user with as many posts; their id."""
+    """Create a user with that many posts and return the id."""
     user = {'username': f'user{posts}', 'email': f'user{posts}@example.com', 'password_hash': ''}
     with app.app_context(), db.engine.begin() as connection:
         id = connection.scalar(insert(User).values(**user, created_at=utcnow(), post_count=posts).returning(User.id))
@@ -85,7 +85,7 @@ def add_account(app: Flask, posts: int) -> int:
 
 
 def fetch(server: Server, headers: dict[str, str], pause: float) -> tuple[int, int]:
-    """How many lines and bytes an export has."""
+    """Return the number of lines and bytes of an export."""
     connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
     lines = size = 0
     with closing(connection):
@@ -100,22 +100,22 @@ def fetch(server: Server, headers: dict[str, str], pause: float) -> tuple[int, i
 
 
 def worker_of(server: Server) -> int:
-    """The process that serves: of granian's children the one that holds the application."""
+    """Return the id of the serving process: the child of granian that has loaded the application."""
     main = server.process.pid
     children = Path(f'/proc/{main}/task/{main}/children').read_text().split()
     return max((int(pid) for pid in children), key=lambda pid: megabytes_of(pid, 'VmRSS'))
 
 
 def megabytes_of(pid: int, what: str) -> float:
-    """VmRSS is what a process has now, VmHWM the most that it had."""
+    """Return a memory figure of a process: VmRSS is the current size, VmHWM the peak."""
     lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f'{what}:'))
 
 
 @contextmanager
 def peak_memory(pid: int) -> Iterator[dict[str, Any]]:
-    """`idle` is what the process has before, `peak` the most that it has meanwhile, in MB."""
-    Path(f'/proc/{pid}/clear_refs').write_text('5')  # VmHWM begins anew
+    """Record the memory in MB: `idle` before the block, `peak` during it."""
+    Path(f'/proc/{pid}/clear_refs').write_text('5')  # resets VmHWM
     megabytes = {'idle': megabytes_of(pid, 'VmRSS')}
     yield megabytes
     megabytes['peak'] = megabytes_of(pid, 'VmHWM')

@@ -17,13 +17,13 @@ from benchmarks.wsgi_servers import Client, free_port, in_threads, request_bytes
 CONNECTIONS = 8
 BATCH_SECONDS = 1.0
 TICK = 1 / os.sysconf('SC_CLK_TCK')
-# The idle ones stay while others have their turn.
+# Idle servers stay open while the others are measured.
 BLOCKING = '--blocking-threads 4 --blocking-threads-idle-timeout 600'.split()
 GRANIAN = '--http 1 --host 127.0.0.1 --workers 1 --respawn-interval 3.5 --log-level warning'.split()
 
 
 def measure_http(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
-    """A result for each case."""
+    """Return a result for each case."""
     with prepared(url, options.keys, folder) as (asked, responses, database), ExitStack() as stack:
         servers = [stack.enter_context(serving(contender, url, responses)) for contender in CONTENDERS]
         results = []
@@ -42,13 +42,13 @@ class Server:
         return [main, *map(int, Path(f'/proc/{main}/task/{main}/children').read_text().split())]
 
     def cpu(self) -> float:
-        """Seconds that all its threads have spent, to a hundredth."""
+        """Return the CPU seconds of all its threads, to a hundredth."""
         return TICK * sum(int(number) for pid in self.pids() for number in stat_fields(pid)[11:13])
 
 
 @contextmanager
 def serving(contender: Contender, url: str, responses: Path) -> Iterator[Server]:
-    """granian, as `python -m api.server.web` starts it."""
+    """Run granian during the block, with the options of `python -m api.server.web`."""
     port = free_port()
     threads = BLOCKING if contender.interface == 'wsgi' else ['--loop', 'uvloop']
     how = ['--interface', contender.interface, '--port', str(port), *threads]
@@ -94,10 +94,10 @@ class Load:
                 return
             except OSError:
                 time.sleep(0.1)
-        raise SystemExit(f'{self.server.contender.name} does not answer')
+        raise SystemExit(f'{self.server.contender.name} does not respond')
 
     def send(self, seconds: float) -> int:
-        """How many requests were answered."""
+        """Return the number of completed requests."""
         answered = []
         deadline = time.monotonic() + seconds
 
@@ -114,7 +114,7 @@ class Load:
         return sum(answered)
 
     def run(self) -> tuple[float, float]:
-        """Seconds of CPU a request: of the server, and of PostgreSQL's processes that serve it."""
+        """Return the CPU seconds per request of the server and of its PostgreSQL processes."""
         process, before, began = self.server.cpu(), backends(self.url, self.server.contender), time.monotonic()
         answered = self.send(BATCH_SECONDS)
         self.rates.append(answered / (time.monotonic() - began))

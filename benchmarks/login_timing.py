@@ -1,7 +1,7 @@
-"""Whether the time of a refused log-in tells that a name exists: `python -m benchmarks.login_timing USERNAME`.
+"""Test whether the time of a failed login reveals that a username exists: `python -m benchmarks.login_timing USERNAME`.
 
-On the database of DATABASE_URL. A hundred log-ins with a wrong password and a hundred with a name that nobody has, in
-turn; prints the medians and how far they are apart.
+On the database of DATABASE_URL: a hundred logins with a wrong password and a hundred with an unknown username,
+alternately. Prints the medians and their difference.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def milliseconds(call: Callable[[], bytes]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('username', help='of a user that there is')
+    parser.add_argument('username', help='the name of an existing user')
     app = create_app()
     names = {'wrong password': parser.parse_args().username, 'unknown name': 'nobody-at-all'}
     calls = {kind: caller(app, '/api/tokens', basic(name, 'not the password'), 'POST') for kind, name in names.items()}

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the application in this process, called through WSGI; CPU time of it and PostgreSQL."""
+"""Helpers of the benchmarks: WSGI calls in this process, and CPU time of it and of PostgreSQL."""
 
 import base64
 import statistics
@@ -26,7 +26,7 @@ def bearer(app: Flask, username: str, password: str) -> dict[str, str]:
 
 
 def bearer_of(app: Flask, id: int) -> dict[str, str]:
-    """A token without a password."""
+    """Issue a token without a password."""
     with app.app_context():
         issued = issue_token(actor=id)
         db.session.commit()
@@ -34,7 +34,7 @@ def bearer_of(app: Flask, id: int) -> dict[str, str]:
 
 
 def caller(app: Flask, path: str, headers: dict[str, str], method: str = 'GET') -> Callable[[], bytes]:
-    """A function that makes the request and returns the body."""
+    """Return a function that makes the request and returns the body."""
     environ = EnvironBuilder(path=path, method=method, headers=headers).get_environ()
 
     def call() -> bytes:
@@ -49,7 +49,7 @@ def caller(app: Flask, path: str, headers: dict[str, str], method: str = 'GET') 
 
 
 def backends(app: Flask) -> list[int]:
-    """The process ids of PostgreSQL's processes that serve this process; none on SQLite."""
+    """Return the ids of the PostgreSQL processes that serve this process; empty for SQLite."""
     with app.app_context():
         if db.engine.dialect.name == 'sqlite':
             return []
@@ -58,17 +58,17 @@ def backends(app: Flask) -> list[int]:
 
 
 def cpu(pids: list[int]) -> float:
-    """Seconds of CPU that this process and those have used."""
+    """Return the CPU seconds of this process and the given ones."""
     return time.process_time() + cpu_of(pids)
 
 
 def cpu_of(pids: list[int]) -> float:
-    """Seconds of CPU that processes of one thread have used."""
+    """Return the CPU seconds of single-threaded processes."""
     return sum(int(Path(f'/proc/{pid}/schedstat').read_text().split()[0]) for pid in pids) / 1e9
 
 
 def compare(app: Flask, calls: dict[str, Callable[[], bytes]], rounds: int, batch: int) -> dict[str, list[float]]:
-    """CPU seconds per request of each call in each round, in turn."""
+    """Return the CPU seconds per request of each call in each round, measured alternately."""
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         for _ in range(20):
@@ -84,6 +84,6 @@ def compare(app: Flask, calls: dict[str, Callable[[], bytes]], rounds: int, batc
 
 
 def ratio(one: list[float], other: list[float]) -> str:
-    """one / other, round by round: the median, and between what it lay."""
+    """Return the ratio one / other by round: the median and the range."""
     ratios = [a / b for a, b in zip(one, other, strict=True)]
     return f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})'

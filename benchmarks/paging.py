@@ -1,7 +1,7 @@
-"""What a page costs deep in a collection, against page 2: `python -m benchmarks.paging`.
+"""Compare the cost of a deep page of a collection with page 2: `python -m benchmarks.paging`.
 
 On the database of DATABASE_URL, filled by `flask seed --users 20000 --follows 200000 --posts 0 --likes 0`. Pages are
-reached by their links. Prints CPU per request, of this process and PostgreSQL together, and the ratio to page 2.
+requested by their links. Prints CPU per request, of this process and PostgreSQL together, and the ratio to page 2.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
     headers = bearer(app, options.username, options.password)
 
     def linked(page: int) -> str:
-        """The link to a page from the one before it."""
+        """Return the link to a page from the previous one."""
         before = caller(app, f'{options.collection}?page={page - 1}', headers)()
         return orjson.loads(before)['_links']['next']
 

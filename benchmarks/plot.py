@@ -1,4 +1,4 @@
-"""A plot of what requests cost, as SVG: a row for each case, a dot for each contender, on a logarithmic scale."""
+"""An SVG plot of CPU per request: a row for each case, a dot for each contender, on a logarithmic scale."""
 
 import math
 from html import escape
@@ -16,7 +16,7 @@ Panel = tuple[str, list[dict[str, Any]]]
 
 
 def svg(panels: list[Panel]) -> str:
-    """panels: title and cases of each."""
+    """Return the SVG. panels: title and cases of each panel."""
     scale = Scale([spent for _, cases in panels for case in cases for spent in drawn(case).values()])
     parts, top = [legend()], 40
     for title, cases in panels:
@@ -29,7 +29,7 @@ def svg(panels: list[Panel]) -> str:
 
 
 class Scale:
-    """From microseconds to a place from left to right."""
+    """Return the x coordinate of a number of microseconds."""
 
     def __init__(self, values: list[float]):
         self.least, self.most = math.log10(min(values) / 1.2), math.log10(max(values) * 1.2)
@@ -44,7 +44,7 @@ class Scale:
 
 
 def drawn(case: dict[str, Any]) -> dict[str, float]:
-    """Bytes that are there already would leave no room for the others."""
+    """Return the figures without prebuilt responses, which would stretch the scale."""
     return {key: found['microseconds'] for key, found in case['contenders'].items() if key in COLOURS}
 
 

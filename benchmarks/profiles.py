@@ -1,4 +1,4 @@
-"""The layers of a request, by the files whose functions belong to them."""
+"""The layers of a request, defined by the files of their functions."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ DISPATCH, HTTP, AUTH, VALIDATION = 'dispatch', 'http', 'auth', 'validation'
 SQLALCHEMY, DRIVER, DUMP, JSON = 'SQLAlchemy', 'driver', 'dump', 'JSON'
 NAMES = [DISPATCH, HTTP, AUTH, VALIDATION, SQLALCHEMY, DRIVER, DUMP, JSON, 'other']
 
-# A part of the file's path, a function or '' for all of them, the layer. The first that fits counts.
+# Part of the file path, function name ('' for all), layer. The first match counts.
 LAYERS = [
-    # Where SQLAlchemy calls the driver, which is C: sqlite3 altogether.
+    # SQLAlchemy calls the driver here. sqlite3 is written in C, so this includes all of it.
     ('sqlalchemy/engine/default.py', 'do_execute', DRIVER),
     ('sqlalchemy/engine/default.py', 'do_commit', DRIVER),
     ('sqlalchemy/engine/default.py', 'do_rollback', DRIVER),
@@ -19,7 +19,7 @@ LAYERS = [
     ('/psycopg', '', DRIVER),
     ('/sqlalchemy/', '', SQLALCHEMY),
     ('/flask_sqlalchemy/', '', SQLALCHEMY),
-    # Where the driver's cursor is called, which is C on SQLite.
+    # The driver's cursor is called here, which is written in C for SQLite.
     ('/api/db/statement.py', 'execute', DRIVER),
     ('/api/queries/', '', SQLALCHEMY),
     ('/api/db/', '', SQLALCHEMY),
@@ -53,7 +53,7 @@ LAYERS = [
 
 
 def microseconds(result: dict[str, Any]) -> dict[str, float]:
-    """Of a case's result: how many microseconds a request each layer takes."""
+    """Return the microseconds per request of each layer, from the result of a case."""
     counts = result['layers']
     total = sum(counts.values())
     process = result['contenders']['microblog']['process']

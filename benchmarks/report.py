@@ -27,7 +27,7 @@ def title(run: Run) -> str:
 
 
 def table(run: Run) -> str:
-    """Ours in milliseconds; how many times as much the peers take, and how many times as much as the limits we take."""
+    """Return our milliseconds, the peers as multiples of ours, and ours as multiples of the limits."""
     http = run['mode'] == 'http'
     heads = ['', 'ms', '(a) / ours', '(b) / ours', 'ours / (c) one query', 'ours / (c) in Flask', '(c) bytes, ms']
     rows = [[case['name'], *figures(case)] for case in run['cases']]
@@ -66,7 +66,7 @@ def spread(ratio: list[float]) -> str:
 
 
 def profile(run: Run) -> str:
-    """Microseconds of a request by layer."""
+    """Return a table of microseconds per request by layer."""
     profiled = [case for case in run['cases'] if 'layers' in case]
     names = [name for name in profiles.NAMES if any(case['layers'].get(name) for case in profiled)]
     rows = []
@@ -78,7 +78,7 @@ def profile(run: Run) -> str:
 
 
 def save(file: Path, runs: list[Run], versions: dict[str, Any]) -> list[Run]:
-    """Adds runs to a file of them, in place of those of the same kind; returns all."""
+    """Add runs to a file, replacing those of the same kind, and return all."""
     kept = json.loads(file.read_text())['runs'] if file.exists() else []
     fresh = {identity(run) for run in runs}
     together = sorted([*(run for run in kept if identity(run) not in fresh), *runs], key=identity)

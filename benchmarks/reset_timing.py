@@ -1,8 +1,8 @@
-"""Whether asking for a reset tells that an address is somebody's: `python -m benchmarks.reset_timing`.
+"""Test whether a password reset reveals that an e-mail address is registered: `python -m benchmarks.reset_timing`.
 
-On databases of its own, SQLite's and PostgreSQL's: a real server is asked for a reset of an address that somebody has
-and of one that nobody has, a hundred times each, in turn. Prints the medians and how far they are apart, and whether
-the answers are the same but for the values of their headers.
+On temporary SQLite and PostgreSQL databases, a real server gets reset requests for a registered and an unknown address,
+a hundred each, alternately. Prints the medians and their difference, and whether the responses are identical except for
+the values of their headers.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from support import databases
 from support.servers import Server, start_server
 
 REGISTRATION = {'username': 'ana', 'email': 'ana@example.com', 'password': 'correct horse battery'}
-# Of the same length, or the answers would be compared of different questions.
+# Of equal length, so that the requests differ in nothing else.
 ADDRESSES = {'known': 'ana@example.com', 'unknown': 'eva@example.com'}
 MAX_DIFFERENCE = 0.1
 
@@ -53,13 +53,13 @@ def compare(database: str, server: Server, rounds: int) -> None:
                     times[kind].append(milliseconds)
     known, unknown = (statistics.median(values) for values in times.values())
     apart = abs(known / unknown - 1)
-    verdict = '' if apart <= MAX_DIFFERENCE else ', which is too much'
+    verdict = '' if apart <= MAX_DIFFERENCE else ', too much'
     same = 'the same' if responses['known'] == responses['unknown'] and len(responses['known']) == 1 else 'DIFFERENT'
     print(f'{database:10} known {known:.2f} ms, unknown {unknown:.2f} ms, {apart:.1%} apart{verdict}; {same} answers')
 
 
 def ask(connection: http.client.HTTPConnection, email: str) -> tuple[float, Any]:
-    """The milliseconds until the answer was read, and what of it must not differ: status, names of headers, body."""
+    """Return the milliseconds until the response was read, and what must be equal: status, header names, body."""
     body = json.dumps({'email': email})
     began = time.perf_counter()
     connection.request('POST', '/api/password-resets', body, {'Content-Type': 'application/json'})

@@ -1,7 +1,7 @@
-"""What a change costs: `python -m benchmarks.revisions OLD [NEW]` compares two revisions of this repository.
+"""Compare the cost of two revisions of this repository: `python -m benchmarks.revisions OLD [NEW]`.
 
-Each runs in a process of its own, on a database of its own with the same rows; they are asked in turn. Without NEW it
-is the working tree. The figure is CPU per request, of the process and of PostgreSQL.
+Each runs in its own process on its own database with the same rows, and they are measured alternately. NEW defaults to
+the working tree. The figure is CPU per request, of the process and of PostgreSQL.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ POSTGRESQL = 'postgresql+psycopg://postgres@127.0.0.1:5432/'
 CASES = ('one user', '25 users', 'feed', 'a new post', 'a change')
 ROUNDS, BATCH = 31, 50
 
-# Runs in the revision's own tree, with nothing of this one but what every revision has had.
+# Runs in the tree of the revision, so it uses only what every revision has.
 CONTENDER = """
 import json, sys
 from unittest.mock import patch
@@ -77,7 +77,7 @@ for line in sys.stdin:
 
 @contextmanager
 def tree(revision: str | None) -> Iterator[Path]:
-    """A checkout of the revision; the working tree for None."""
+    """Yield a checkout of the revision, or the working tree for None."""
     if revision is None:
         yield ROOT
         return
@@ -108,7 +108,7 @@ def database(kind: str, name: str) -> Iterator[str]:
 
 @contextmanager
 def contender(revision: str | None, kind: str, name: str) -> Iterator[Callable[[str], float]]:
-    """A function that runs a batch of a case and returns the CPU seconds of a request."""
+    """Yield a function that runs a batch of a case and returns the CPU seconds per request."""
     with tree(revision) as folder, database(kind, name) as url:
         command = [sys.executable, '-c', CONTENDER, url]
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

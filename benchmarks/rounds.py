@@ -1,4 +1,4 @@
-"""The cases on one database: that all answer the same, and then what it costs each of them, in turn."""
+"""Run the cases on one database: verify that all responses are equal, then measure the contenders alternately."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class Options(NamedTuple):
 
 
 def measure(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
-    """A result for each case."""
+    """Return a result for each case."""
     with (
         prepared(url, options.keys, folder) as (asked, responses, database),
         running(CONTENDERS, url, responses) as runners,
@@ -44,7 +44,7 @@ def measure(url: str, options: Options, folder: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def prepared(url: str, keys: list[str] | None, folder: Path) -> Iterator[tuple[list[Case], Path, str]]:
-    """The cases to ask, the file of our answers to them, and the kind of the database, which is cleaned afterwards."""
+    """Yield the cases, the file of our responses and the kind of database, which is cleaned afterwards."""
     app = create_app(Settings(database_url=url, secret_key=SECRET_KEY, log_level='ERROR'))
     with app.app_context():
         asked = cases()
@@ -64,13 +64,13 @@ def prepared(url: str, keys: list[str] | None, folder: Path) -> Iterator[tuple[l
 
 
 def dispose_engine() -> None:
-    """Closes the connections, which would be taken for the contender's."""
+    """Close the connections, which would otherwise be counted as the contender's."""
     db.session.remove()
     db.engine.dispose()
 
 
 def remember(url: str, asked: list[Case], file: Path) -> None:
-    """Writes down what the application answers, for the contender that has nothing else to say."""
+    """Record the responses of the application for the contender that serves prebuilt responses."""
     with running([MICROBLOG], url, file) as (runner,):
         reads = [case for case in asked if case.method == 'GET']
         bodies = {case.asked: runner.tell('ask', request=case.request)['body'] for case in reads}
@@ -94,7 +94,7 @@ def run_alternately(case: Case, runners: list[Runner], database: str, url: str, 
 
 
 def check_same(case: Case, runners: list[Runner]) -> None:
-    """That all answer the same bytes, a line break at the end aside, and for what is new its id and time."""
+    """Verify that all responses have the same bytes, except for a final line break and ids and times of new rows."""
     responses = [(runner.contender, runner.tell('ask', request=case.request)) for runner in runners]
     (_, expected), *others = responses
     for contender, response in others:
@@ -114,7 +114,7 @@ def comparable(case: Case, response: dict[str, Any]) -> str:
 
 
 class Batch:
-    """So many requests to one contender that they take long enough to be measured."""
+    """A batch of requests to one contender, large enough to be measured."""
 
     def __init__(self, case: Case, runner: Runner, url: str):
         self.key, self.request, self.runner = runner.contender.key, case.request, runner
@@ -125,7 +125,7 @@ class Batch:
         self.times = max(10, int(BATCH_SECONDS / (process + backend)))
 
     def run(self) -> tuple[float, float]:
-        """Seconds of CPU a request: of the process, and of PostgreSQL's processes that serve it."""
+        """Return the CPU seconds per request of the process and of its PostgreSQL processes."""
         before = backends(self.url, self.runner.contender)
         process = self.runner.tell('run', request=self.request, times=self.times)
         backend = spent_since(before, backends(self.url, self.runner.contender))
@@ -133,7 +133,7 @@ class Batch:
 
 
 def backends(url: str, contender: Contender) -> dict[int, float]:
-    """The processes of PostgreSQL that serve a contender, with their seconds of CPU; none on SQLite."""
+    """Return the PostgreSQL processes that serve a contender and their CPU seconds; empty for SQLite."""
     if make_url(url).get_backend_name() == 'sqlite':
         return {}
     query = 'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s'
@@ -146,7 +146,7 @@ def spent_since(before: dict[int, float], after: dict[int, float]) -> float:
 
 
 def summed(spent: Spent) -> dict[str, Any]:
-    """Of each contender: microseconds a request, and the ratio to the application's, pair by pair."""
+    """Return microseconds per request of each contender, and the ratio to the application, pair by pair."""
     ours = [sum(both) for both in spent[MICROBLOG.key]]
     found = {}
     for key, figures in spent.items():
@@ -166,6 +166,6 @@ def median(seconds: list[float]) -> float:
 
 
 def show(result: dict[str, Any]) -> None:
-    """A line while it goes on."""
+    """Print a progress line."""
     figures = (f'{key} {found["microseconds"]:.0f}' for key, found in result['contenders'].items())
     print(f'    {result["name"]}: ' + ', '.join(figures) + ' µs', flush=True)

@@ -1,9 +1,9 @@
-"""What more web processes and a replica change: `python -m benchmarks.scaling`.
+"""Measure the effect of more web processes and a replica: `python -m benchmarks.scaling`.
 
-A PostgreSQL with a replica, filled with sample data, and a Redis are made for it. Eight clients ask real servers, one
-configuration after the other in each round: nine users of ten only read, mostly their feeds, and the tenth writes a
-post every second time. Prints the requests per second and the CPU milliseconds of a request, medians of the rounds, of
-web processes, primary and replica. Clients and servers share the machine: the CPU is what to compare.
+Starts a temporary PostgreSQL with sample data and a replica, and a Redis. Eight clients send requests to real servers,
+one configuration after the other in each round: nine of ten users only read, mostly their feeds, and the tenth writes a
+post in every second request. Prints requests per second and CPU milliseconds per request of web processes, primary and
+replica, as medians of the rounds. Clients and servers share the machine, so compare the CPU.
 """
 
 import argparse
@@ -42,7 +42,7 @@ REQUEST_SEQUENCE = ('/api/feed',) * 6 + (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--requests', type=int, default=1600, help='in a round, of each configuration')
+    parser.add_argument('--requests', type=int, default=1600, help='per round and configuration')
     options = parser.parse_args()
     with ExitStack() as stack:
         primary, replica = stack.enter_context(replicated_clusters())
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def fill(primary: Cluster) -> list[dict[str, str]]:
-    """What so many callers send as their credentials."""
+    """Return the credentials of that many callers."""
     databases.upgrade(primary.url('postgres'))
     app = create_app(Settings(database_url=primary.url('postgres'), log_level='ERROR'))
     with redirect_stdout(StringIO()):
@@ -83,7 +83,7 @@ def fill(primary: Cluster) -> list[dict[str, str]]:
 def batch(
     server: Server, primary: Cluster, replica: Cluster, bearers: list[dict[str, str]], requests: int
 ) -> tuple[float, ...]:
-    """Requests per second, and CPU milliseconds of a request: of the web processes, the primary and the replica."""
+    """Return requests per second, and CPU milliseconds per request of web processes, primary and replica."""
     pids = (server.process.pid, primary.process.pid, replica.process.pid)
     before, began, numbers = [cpu_of(pid) for pid in pids], time.perf_counter(), iter(range(requests))
     clients = [threading.Thread(target=ask, args=(server, bearers, numbers)) for _ in range(CLIENTS)]
@@ -113,7 +113,7 @@ def ask(server: Server, bearers: list[dict[str, str]], numbers: Iterator[int]) -
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of a process and all that it started, also of those that have ended."""
+    """Return the CPU seconds of a process and all of its children, including ended ones."""
     fields = stat_fields(pid)
     children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
     return TICK * sum(map(int, fields[11:15])) + sum(cpu_of(int(child)) for child in children)

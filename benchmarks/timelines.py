@@ -1,12 +1,12 @@
-"""What a page of a timeline costs, the first and deep down: `python -m benchmarks.timelines`.
+"""Measure the first page and a deep page of each timeline: `python -m benchmarks.timelines`.
 
 On the database of DATABASE_URL, filled by `flask seed --users 20000 --follows 200000 --posts 500000 --likes 500000`, or
-ten times as much. Prints CPU per request, of this process and PostgreSQL's together, in milliseconds, and the ratio of
-the deep page to the first. With `--save FILE` on one database and `--against FILE` on the other also the ratios between
-them, of the first page and of the deep one.
+ten times as much. Prints CPU milliseconds per request, of this process and PostgreSQL together, and the ratio of the
+deep page to the first. With `--save FILE` on one database and `--against FILE` on the other, it also prints the ratios
+between them.
 
-Of those who follow 10 users it takes the one with the longest feed, likewise of those who follow 2,000. It adds a user
-who follows ten others: those whose newest posts are the oldest, of those with five posts at most.
+The readers are the user with the longest feed among those who follow 10 users, the same for 2,000 users, and a new user
+who follows ten others: of the users with at most five posts, those whose newest posts are the oldest.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def ms(seconds: list[float]) -> float:
 
 
 def timelines(app: Flask) -> dict[str, tuple[str, int, Select[Any]]]:
-    """Path, viewer and the ids of its posts, of each timeline."""
+    """Return path, viewer and post ids of each timeline."""
     with app.app_context():
         ten, many = follower_of(10), follower_of(2000)
         quiet = db.session.scalar(select(User.id).where(User.username == QUIET)) or add_quiet_reader()
@@ -82,7 +82,7 @@ def timelines(app: Flask) -> dict[str, tuple[str, int, Select[Any]]]:
 
 
 def follower_of(number: int) -> int:
-    """Who follows as many, and among them the one with the longest feed."""
+    """Return the user with the longest feed among those who follow that many."""
     following = select(Follow.follower_id).join(User, User.id == Follow.followed_id).group_by(Follow.follower_id)
     longest = following.having(func.count() == number).order_by(func.sum(User.post_count).desc()).limit(1)
     return db.session.scalars(longest).one()
@@ -108,11 +108,11 @@ def quiet_authors() -> ScalarResult[int]:
 
 
 def position(app: Flask, path: str, ids: Select[Any], page: int) -> tuple[int, str]:
-    """The number of the page, or of the last before it that is full, and the position of its link."""
+    """Return the page number, or that of the last full page before it, and the cursor of its link."""
     with app.test_request_context(path):
         found = db.session.scalars(ids.order_by(Post.id.desc()).limit((page - 1) * PER_PAGE + PER_PAGE)).all()
         full = max(1, len(found) // PER_PAGE)
-        # What is shorter than two pages has its second half for a deep page.
+        # The deep page of a timeline shorter than two pages is its second half.
         last = found[(full - 1) * PER_PAGE - 1] if full > 1 else found[len(found) // 2]
         return full, encode_cursor(last)
 

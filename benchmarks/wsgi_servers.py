@@ -1,6 +1,6 @@
 """Compare WSGI servers: gunicorn (gthread) against granian.
 
-Run it from the directory which holds the application, with a Python
+Run it from the directory that holds the application, with a Python
 that has both servers installed (Linux only, it reads /proc):
 
     python benchmarks/wsgi_servers.py --app main:app --path /api/users/1 \\
@@ -13,13 +13,13 @@ killed at the end. A whole run takes five to six minutes. The parts:
 
     cpu      CPU time per request, requests per second, memory
     slow     latency for others while 50 clients send very slowly
-    unread   a body which the application refuses to read
+    unread   a body that the application refuses to read
     restart  SIGHUP and SIGTERM under load
-    failure  an application which cannot start
+    failure  an application that cannot start
     deps     what each distribution requires
 
-Configurations are measured in turn, round after round, and compared
-within a round, so that a busy machine troubles all of them alike.
+Configurations are measured alternately, round after round, and compared
+within a round, so that load on the machine affects all of them.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def free_port():
 
 
 class Server:
-    """One running server with its worker processes."""
+    """A running server with its worker processes."""
 
     def __init__(self, name, options, workers=1):
         self.port = free_port()
@@ -134,7 +134,7 @@ class Server:
         raise SystemExit(f'not up: {self.process.args}\n' + self.log.read().decode(errors='replace'))
 
     def pids(self):
-        """The process and everything started below it."""
+        """Return the ids of the process and its descendants."""
         parents = {}
         for entry in pathlib.Path('/proc').glob('[0-9]*'):
             with contextlib.suppress(OSError):
@@ -147,11 +147,11 @@ class Server:
         return found
 
     def cpu(self):
-        """Seconds of user and system time, so far."""
+        """Return the user and system CPU seconds so far."""
         return TICK * sum(int(number) for pid in self.pids() for number in stat_fields(pid)[11:13])
 
     def memory(self):
-        """Resident memory in MB (pages shared by processes count twice)."""
+        """Return the resident memory in MB (shared pages count for each process)."""
         return PAGE / 1e6 * sum(int(stat_fields(pid)[21]) for pid in self.pids())
 
     def send(self, number):
@@ -164,7 +164,7 @@ class Server:
 
 
 def stat_fields(pid):
-    """The fields of /proc/PID/stat which follow the command name."""
+    """Return the fields of /proc/PID/stat after the command name."""
     text = pathlib.Path(f'/proc/{pid}/stat').read_text()
     return text.rpartition(')')[2].split()
 
@@ -192,18 +192,18 @@ def request_bytes(method, path, headers=(), body=b''):
 
 
 class NoAnswer(OSError):
-    """The server closed the connection without a (whole) answer."""
+    """The server closed the connection before the end of the response."""
 
 
 class Client:
-    """A keep-alive connection, opened again whenever it was closed."""
+    """A keep-alive connection, reopened if it was closed."""
 
     def __init__(self, port, timeout=5):
         self.address, self.timeout = (HOST, port), timeout
         self.socket, self.used = None, 0
 
     def exchange(self, request):
-        """Send a request, return the status code of its answer."""
+        """Send a request, return the status code of its response."""
         if self.socket is None:
             self.socket = socket.create_connection(self.address, self.timeout)
             self.used = 0
@@ -214,7 +214,7 @@ class Client:
         while missing > 0:
             missing -= len(self.receive())
         if missing < 0:
-            raise ValueError('more bytes than one answer has')
+            raise ValueError('more bytes than one response')
         self.used += 1
         if b'connection: close' in head:
             self.close()
@@ -226,7 +226,7 @@ class Client:
             data += self.receive()
         head, _, body = data.partition(b'\r\n\r\n')
         if not head.startswith(b'HTTP/1.1 '):
-            raise ValueError('not the start of an answer')
+            raise ValueError('not the start of a response')
         return head.lower(), body
 
     def receive(self):
@@ -236,7 +236,7 @@ class Client:
         return data
 
     def closed_by_server(self):
-        """Whether the connection was closed while it was idle."""
+        """Return whether the connection was closed while idle."""
         if self.socket is None:
             return False
         return bool(select.select([self.socket], [], [], 0)[0])
@@ -251,11 +251,11 @@ def content_length(head):
     for line in head.split(b'\r\n'):
         if line.startswith(b'content-length:'):
             return int(line[15:])
-    raise ValueError('an answer without Content-Length')
+    raise ValueError('a response without Content-Length')
 
 
 def in_threads(function, count):
-    """Run function() in this many threads at once, wait for all."""
+    """Run function() in that many threads and wait for all."""
     threads = [threading.Thread(target=function) for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -313,11 +313,11 @@ def part_cpu(options):
         )
 
 
-# --- slow: clients which send very slowly ----------------------------------
+# --- slow: clients that send very slowly ----------------------------------
 
 
 def dribble(server, first, stop, count=50):
-    """Hold connections open which send one byte each second."""
+    """Hold connections open that send one byte per second."""
     sockets = []
     for _ in range(count):
         sockets.append(socket.create_connection((HOST, server.port), 5))
@@ -331,7 +331,7 @@ def dribble(server, first, stop, count=50):
 
 
 def probe(server, request, seconds, timeout=3):
-    """Latencies in ms of requests on new connections, and failures."""
+    """Return the latencies of requests on new connections in ms, and the number of failures."""
     latencies, failures = [], 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -360,7 +360,7 @@ def part_slow(options):
                 latencies, failures = probe(server, options.get, 5)
                 stop.set()
                 crowd.join()
-            print(f'{name:20} slow {kind:8} {percentiles(latencies)}, {failures} without an answer in 3 s')
+            print(f'{name:20} slow {kind:8} {percentiles(latencies)}, {failures} without a response in 3 s')
 
 
 def percentiles(values):
@@ -370,11 +370,11 @@ def percentiles(values):
     return f'{len(values)} served, p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms'
 
 
-# --- unread: a body which is not read --------------------------------------
+# --- unread: a body that is not read --------------------------------------
 
 
 def refuse_then_get(client, refused, expected, options, counts):
-    """One refused body, then a GET on the same connection."""
+    """Send a body that is refused, then a GET on the same connection."""
     step = 'refused request'
     try:
         status = client.exchange(refused)
@@ -383,7 +383,7 @@ def refuse_then_get(client, refused, expected, options, counts):
         said = 'kept alive' if client.socket else 'announced close'
         step = 'GET after it'
         if client.exchange(options.get) != expected:
-            return count(counts, 'wrong answer to the GET')
+            return count(counts, 'wrong response to the GET')
         count(counts, f'good ({said})')
     except (OSError, ValueError) as error:
         count(counts, f'{step}: {type(error).__name__}')
@@ -413,7 +413,7 @@ def part_unread(options, rounds=200):
 
 
 def keep_asking(server, request, stop, counts, fresh):
-    """Ask until told to stop; count what becomes of the requests."""
+    """Send requests until stopped and count the outcomes."""
     client = Client(server.port)
     while not stop.is_set():
         if client.closed_by_server():
@@ -433,7 +433,7 @@ def keep_asking(server, request, stop, counts, fresh):
 
 
 def under_load(server, options, action):
-    """Call action() amid 8 keep-alive and 16 new-connection clients."""
+    """Call action() under load from 8 keep-alive and 16 new-connection clients."""
     stop, counts = threading.Event(), [{}, {}]
     threads = [
         threading.Thread(target=keep_asking, args=(server, options.get, stop, counts[fresh], fresh))
@@ -458,7 +458,7 @@ def restart_twice(server):
 
 
 def stop_amid_slow(server, options, results):
-    """SIGTERM while slow requests are being served."""
+    """Send SIGTERM while slow requests are in progress."""
 
     def ask():
         try:
@@ -501,7 +501,7 @@ def show(title, counts):
         print(f'    {kind:10} {"; ".join(words)}')
 
 
-# --- failure: an application which cannot start -----------------------------
+# --- failure: an application that cannot start -----------------------------
 
 BROKEN = "raise SystemExit('SECRET_KEY is missing')\n"
 CHECKS = 'import broken\n'
@@ -509,7 +509,7 @@ EXECUTE = "import os, sys; sys.path.insert(0, ''); import broken; os.execvp(sys.
 
 
 def failing_commands(port):
-    """Ways to start an application which raises while imported."""
+    """Return commands that start an application that raises on import."""
 
     def fill(command):
         words = {'port': port, 'app': 'broken:app', 'workers': 2}
@@ -544,7 +544,7 @@ def part_failure(_):
 
 
 def wait_for_end(process, seconds=8):
-    """Return (exit code or None, output) of a process which should fail."""
+    """Return (exit code or None, output) of a process that should fail."""
     try:
         return process.wait(seconds), process.stdout.read()
     except subprocess.TimeoutExpired:
@@ -581,7 +581,7 @@ def parse_options():
     add('--body-path', default='/api/users', help='reads a JSON body')
     add('--refuse-method', default='PUT')
     add('--refuse-path', default='/api/users/1', help='refuses without reading the body')
-    add('--slow-path', help='a GET which takes about a second')
+    add('--slow-path', help='a GET that takes about a second')
     add('--pairs', type=int, default=5, help='rounds for the CPU part')
     add('--requests', type=int, default=2500, help='per measurement')
     add('--only', default=','.join(PARTS), help='parts, with commas')

@@ -1,1 +1,1 @@
-"""Faults, done to real servers under real load, and what each must not do to clients: `make chaos`."""
+"""Fault injection into real servers under load, with the expected effect on clients: `make chaos`."""

@@ -1,6 +1,6 @@
-"""Every fault on every database it is about: `make chaos`, or `python -m chaos` with the names of some.
+"""Run the faults on their databases: all with `make chaos`, or some with `python -m chaos NAME...`.
 
-It exits with 1 where one was not borne as expected. A run of all is written to docs/chaos.md.
+Exit with 1 if a fault did not have the expected effect. A run of all faults is written to docs/chaos.md.
 """
 
 import re
@@ -25,7 +25,7 @@ def main() -> None:
     chosen = [fault for fault in FAULTS if len(sys.argv) == 1 or fault.key in sys.argv[1:]]
     with tempfile.TemporaryDirectory(prefix='chaos_') as name:
         folder = Path(name)
-        folder.chmod(0o755)  # for PostgreSQL, which runs as somebody else
+        folder.chmod(0o755)  # PostgreSQL runs as another user
         cluster = start_cluster(folder / 'cluster')
         try:
             rows = [run(fault, database, folder, cluster) for fault in chosen for database in fault.databases]
@@ -42,7 +42,7 @@ def start_cluster(folder: Path) -> Cluster | None:
     folder.mkdir()
     try:
         return Cluster(folder)
-    except (OSError, KeyError):  # no binaries, or nobody to run them as
+    except (OSError, KeyError):  # no binaries, or no user to run them
         return None
 
 
@@ -58,7 +58,7 @@ def run(fault: Fault, database: str, folder: Path, cluster: Cluster | None) -> R
     except LeftOut as reason:
         findings.note(str(reason))
         verdict = LEFT_OUT
-    except Exception as error:  # the other faults are still to be done
+    except Exception as error:  # go on with the other faults
         traceback.print_exc()
         findings.note(f'{type(error).__name__}: {error}'.partition('\n')[0])
         verdict = FAILED

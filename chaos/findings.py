@@ -1,4 +1,4 @@
-"""What is expected of a fault, what was measured, and the table of both."""
+"""Expected and measured effects of faults, and their table."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ from support.tables import DATABASES, markdown
 
 
 class LeftOut(Exception):
-    """What a fault needs is not here."""
+    """The fault needs something that is not installed."""
 
 
 @dataclass
 class Findings:
-    """Figures, and whether all are as they should be."""
+    """The measured figures of a fault, and whether all of them are as expected."""
 
     figures: list[str] = field(default_factory=list)
     passed: bool = True
 
     def expect(self, holds: bool, figure: str) -> None:
-        """A figure, which stands out in the table where it is not as it should be."""
+        """Add a figure, which is bold in the table and fails the fault if it does not hold."""
         self.figures.append(figure if holds else f'**{figure}**')
         self.passed = self.passed and holds
 
@@ -30,7 +30,7 @@ class Findings:
         self.figures.append(figure)
 
     def expect_only(self, load: Load, *statuses: int) -> None:
-        """That no request ended otherwise."""
+        """Expect that every request ended with one of the statuses."""
         others = load.others(*statuses)
         which = ' (' + ', '.join(f'{what}: {times}' for what, times in others.items()) + ')' if others else ''
         self.expect(not others, f'{others.total()} of {len(load.outcomes):,} requests failed{which}')
@@ -44,13 +44,13 @@ class Findings:
         self.expect(slowest <= seconds, f'{what} within {slowest:.2f} s')
 
     def expect_written(self, load: Load, since: float, within: float) -> None:
-        """That soon after the moment a post is acknowledged that was sent after it."""
+        """Expect that a post sent after `since` is acknowledged within that many seconds of it."""
         seconds = load.seconds_until_written(since)
         self.expect(seconds <= within, f'the next post after {seconds:.2f} s')
 
     def expect_nothing_lost(self, load: Load) -> None:
         lost = load.lost()
-        self.expect(lost == 0, f'{lost} of {len(load.acknowledged):,} posts lost or doubled')
+        self.expect(lost == 0, f'{lost} of {len(load.acknowledged):,} posts lost or duplicated')
 
 
 class Fault(NamedTuple):
@@ -61,7 +61,7 @@ class Fault(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name on the command line."""
+        """Return its name on the command line."""
         return self.do.__name__
 
 

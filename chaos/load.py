@@ -1,4 +1,4 @@
-"""Clients over connections that they keep, as HTTP libraries do, and what they were answered."""
+"""Clients with persistent connections, like those of HTTP libraries, and the outcomes of their requests."""
 
 import http.client
 import json
@@ -20,12 +20,15 @@ PROBE_INTERVAL = 0.1
 RETRY_DELAY = 0.05
 CLIENT_TIMEOUT = 60
 NO_RESPONSE, CLOSED = 0, -1
-IN_PROGRESS = 409  # a request with the same key, whose client heard no more of it
+IN_PROGRESS = 409  # an earlier request with the same key, whose response was lost, is still in progress
 
 
 class Outcome(NamedTuple):
-    """Of one request. status: NO_ANSWER where the connection failed, with the error; CLOSED where it was one that had
-    served before and was closed the moment that it was used again, which HTTP cannot rule out."""
+    """The outcome of one request.
+
+    status: NO_RESPONSE if the connection failed, with the error; CLOSED if a reused connection was closed at the moment
+    of the request, which HTTP cannot rule out.
+    """
 
     begun: float
     seconds: float
@@ -40,7 +43,7 @@ class Outcome(NamedTuple):
 
 
 class Client:
-    """One connection at a time, which is opened anew where it is gone."""
+    """A client with one persistent connection, which is reopened if it was closed."""
 
     def __init__(self, port: int, outcomes: list[Outcome], token: str = '') -> None:
         self.connection = http.client.HTTPConnection('127.0.0.1', port, timeout=CLIENT_TIMEOUT)
@@ -67,13 +70,13 @@ class Client:
         return outcome[0]
 
     def leave_if_closed(self) -> None:
-        """Takes no connection that the server has closed meanwhile: libraries look before they send, too."""
+        """Drop the connection if the server has closed it. HTTP libraries check this before they send, too."""
         if self.connection.sock and select.select([self.connection.sock], [], [], 0)[0]:
             self.connection.close()
 
 
 class Load:
-    """Writers and readers, while the block runs. A post is sent again with its key until it is there."""
+    """Writers and readers that run during the block. A post is retried with its key until it is acknowledged."""
 
     def __init__(self, stage: Stage, server: Server, writers: int = 4, readers: int = 4, *, keys: bool = True) -> None:
         self.stage, self.server, self.keys = stage, server, keys
@@ -116,23 +119,23 @@ class Load:
         return sum(outcome.status in statuses for outcome in self.outcomes)
 
     def others(self, *statuses: int) -> Counter[str]:
-        """What ended otherwise, and how often."""
+        """Return the number of requests by error or status, for all other statuses."""
         return Counter(each.error or str(each.status) for each in self.outcomes if each.status not in statuses)
 
     def seconds_until_written(self, moment: float) -> float:
-        """How long after the moment a post was first acknowledged that was sent after it."""
+        """Return the seconds from the moment to the first acknowledgement of a post sent after it."""
         written = (each.ended for each in self.outcomes if each.status == 201 and each.begun >= moment)
         return min(written, default=math.inf) - moment
 
     def lost(self) -> int:
-        """Posts that were acknowledged, and are not there or there more than once."""
+        """Return the number of acknowledged posts that do not exist exactly once."""
         posts = self.stage.posts()
         return sum(posts[text] != 1 for text in self.acknowledged)
 
 
 @contextmanager
 def watching(server: Server, path: str) -> Iterator[list[Outcome]]:
-    """Asks for a page all the time, while the block runs."""
+    """Request a path every PROBE_INTERVAL seconds during the block, and yield the outcomes."""
     outcomes: list[Outcome] = []
     stopped = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Where a fault happens: a database of its own, and real processes on it."""
+"""The environment of a fault: a new database, and real processes that use it."""
 
 import base64
 import os
@@ -19,7 +19,7 @@ from support.postgresql_cluster import Cluster
 from support.processes import children_of, stop
 from support.servers import ROOT, Server, free_port, wait_until_ready
 
-# As an operator would have it on two cores; without limits, because a load is few clients that ask much.
+# Production settings for two cores, without rate limits, because the load is a few clients with many requests.
 PRODUCTION = {
     'ENVIRONMENT': 'production',
     'SECRET_KEY': secrets.token_hex(32),
@@ -36,7 +36,7 @@ PASSWORD = 'correct horse battery'
 
 
 class Stage(NamedTuple):
-    """folder: for the files of this fault. cluster: where the database is, if it is PostgreSQL's."""
+    """The environment of one fault. folder: its files. cluster: its PostgreSQL server, None for SQLite."""
 
     folder: Path
     cluster: Cluster | None
@@ -48,12 +48,12 @@ class Stage(NamedTuple):
 
     @property
     def data(self) -> Path:
-        """The folder of SQLite's files."""
+        """Return the folder of the SQLite files."""
         return self.folder / 'data'
 
     @property
     def log(self) -> Path:
-        """What all processes of this fault print."""
+        """Return the file with the output of all processes of this fault."""
         return self.folder / 'log'
 
     @property
@@ -62,7 +62,7 @@ class Stage(NamedTuple):
         return self.cluster
 
     def start(self, *words: str, code: Path = ROOT, **settings: str) -> subprocess.Popen[bytes]:
-        """`python -m ...`, with the settings of an operator. code: the folder that it runs in."""
+        """Start `python -m ...` with production settings. code: the working directory."""
         environment = os.environ | PRODUCTION | {'DATABASE_URL': self.url} | settings
         with self.log.open('ab') as log:
             return subprocess.Popen([sys.executable, '-m', *words], cwd=code, env=environment, stdout=log, stderr=log)
@@ -71,14 +71,14 @@ class Stage(NamedTuple):
         return self.start('flask', '--app', 'main', *words, ENVIRONMENT='development')
 
     def migrate(self, revision: str = 'head') -> None:
-        """As the command does; within this process, which takes a tenth of the time."""
+        """Run `flask db upgrade` in this process, which takes a tenth of the time of a subprocess."""
         app = create_app(Settings(environment='development', database_url=self.url, log_level='ERROR'))
         upgraded = app.test_cli_runner().invoke(args=['db', 'upgrade', revision])
         assert upgraded.exit_code == 0, upgraded.output
 
     @contextmanager
     def serving(self, code: Path = ROOT, **settings: str) -> Iterator[Server]:
-        """`python -m api.server.web`, once it answers, with as many processes as it should have."""
+        """Run `python -m api.server.web` during the block, and yield it when it responds."""
         port = free_port()
         server = Server(port, self.start('api.server.web', code=code, PORT=str(port), **settings))
         try:
@@ -89,7 +89,7 @@ class Stage(NamedTuple):
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """As another client of the database."""
+        """Yield a new connection to the database."""
         with create_engine(self.url, poolclass=NullPool).connect() as connection:
             yield connection
 
@@ -104,13 +104,13 @@ class Stage(NamedTuple):
             return [tuple(row) for row in connection.execute(text(statement))]
 
     def posts(self) -> Counter[str]:
-        """How often each text is there."""
+        """Return the number of posts by text."""
         return Counter(text for (text,) in self.rows('SELECT text FROM posts'))
 
 
 @contextmanager
 def set_up(folder: Path, cluster: Cluster | None) -> Iterator[Stage]:
-    """A stage with a database in which there is nothing at all."""
+    """Yield a stage with an empty database without tables."""
     stage = Stage(folder, cluster)
     stage.data.mkdir(parents=True)
     if cluster:
@@ -123,7 +123,7 @@ def set_up(folder: Path, cluster: Cluster | None) -> Iterator[Stage]:
 
 
 def log_in(server: Server) -> str:
-    """Registers somebody and returns their token."""
+    """Register a new user and return a token."""
     username = f'client{secrets.token_hex(4)}'
     registration = {'username': username, 'email': f'{username}@example.com', 'password': PASSWORD}
     registered = server.ask('POST', '/api/users', registration)

@@ -1,4 +1,4 @@
-"""The databases that the suite runs on, empty and migrated."""
+"""Test databases: create, migrate, read, restore and empty them."""
 
 import os
 import subprocess
@@ -21,18 +21,19 @@ REQUIRED = os.environ.get('TEST_REQUIRE', '').split(',')
 
 
 def skip_unless_required(what: str, why: str) -> None:
-    """Skips a test whose surroundings are not there, or fails it where TEST_REQUIRE names them."""
+    """Skip a test whose dependency is missing, or fail it if TEST_REQUIRE names the dependency."""
     if what in REQUIRED:
-        pytest.fail(f'{what} is required and not there: {why}')
-    pytest.skip(f'no {what} here: {why}')
+        pytest.fail(f'{what} is required but not available: {why}')
+    pytest.skip(f'{what} is not available: {why}')
 
 
 def sqlite(folder: Path, name: str) -> Iterator[str]:
+    """Yield the URL of an SQLite file in the folder. The file is not created."""
     yield f'sqlite:///{folder}/{name}.sqlite'
 
 
 def postgresql(name: str) -> Iterator[str]:
-    """A database of its own on the server, dropped afterwards."""
+    """Yield the URL of a new database on the test server, and drop it afterwards."""
     engine = create_engine(POSTGRESQL_URL, isolation_level='AUTOCOMMIT', poolclass=NullPool)
     try:
         with engine.connect() as connection:
@@ -54,18 +55,19 @@ def drop_schema(url: str) -> None:
 
 
 def create_database(kind: str, folder: Path, name: str) -> Iterator[str]:
-    """Either of them: 'sqlite' or 'postgresql', with nothing in it at all."""
+    """Yield the URL of an empty database without tables. kind: 'sqlite' or 'postgresql'."""
     return sqlite(folder, name) if kind == 'sqlite' else postgresql(f'microblog_{name}_{os.getpid()}')
 
 
 def upgrade(url: str) -> None:
-    """`flask db upgrade` in a process of its own."""
+    """Run `flask db upgrade` in a subprocess."""
     environment = os.environ | {'DATABASE_URL': url, 'ENVIRONMENT': 'development'}
     command = [sys.executable, '-m', 'flask', '--app', 'main', 'db', 'upgrade']
     subprocess.run(command, cwd=Path(__file__).parents[1], env=environment, check=True)
 
 
 def migrate(app: Flask) -> None:
+    """Run `flask db upgrade` in this process."""
     result = app.test_cli_runner().invoke(args=['db', 'upgrade'])
     assert result.exit_code == 0, result.output
 
@@ -81,7 +83,7 @@ def table_names() -> list[str]:
 
 @contextmanager
 def driver_cursor(app: Flask) -> Iterator[Any]:
-    """Yield a cursor of the driver. SQLAlchemy around it costs several times as much as the statements here."""
+    """Yield a cursor of the driver. SQLAlchemy would cost several times as much as the statements here."""
     with app.app_context():
         connection = db.engine.raw_connection()
     try:
@@ -110,7 +112,7 @@ def as_text(rows: Rows) -> str:
 
 
 def restore(app: Flask, rows: Rows) -> None:
-    """Put rows of `rows_of` into a database that is empty but for its totals."""
+    """Insert rows of `rows_of` into a database that is empty except for its table counts."""
     with driver_cursor(app) as cursor:
         placeholder = '?' if hasattr(cursor, 'executescript') else '%s'
         cursor.execute('BEGIN')
@@ -123,12 +125,12 @@ def restore(app: Flask, rows: Rows) -> None:
 
 
 def delete_all_rows(app: Flask, rows: Rows | None = None) -> None:
-    """Delete all rows and set the totals to zero. rows: what is there, if it is known."""
+    """Delete all rows and set the table counts to zero. rows: the existing rows, if known."""
     filled = [name for name in reversed(table_names()) if name != 'table_counts' and (rows is None or rows[name])]
     statements = ['UPDATE table_counts SET row_count = 0', *(f'DELETE FROM {name}' for name in filled)]
     with driver_cursor(app) as cursor:
         if hasattr(cursor, 'executescript'):
-            # The statistics that `flask seed` collects make a bad plan for the rows of the next test.
+            # The statistics that `flask seed` collects cause bad query plans in the next test.
             statements = ['BEGIN IMMEDIATE', *statements, 'DROP TABLE IF EXISTS sqlite_stat1', 'COMMIT']
             cursor.executescript(';'.join(statements))
         else:

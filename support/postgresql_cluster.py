@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own, to be killed and frozen."""
+"""A temporary PostgreSQL server that tests can kill and freeze."""
 
 import os
 import pwd
@@ -17,15 +17,15 @@ from sqlalchemy.exc import OperationalError
 from support.processes import children_of, send_signal
 from support.servers import free_port
 
-OWNER = 'postgres'  # who need not be root, as which PostgreSQL refuses to run
+OWNER = 'postgres'  # used if we are root, because PostgreSQL refuses to run as root
 OPTIONS = ('-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=')
 START_TIMEOUT = 20
 
 
 class Cluster:
-    """A server and its folder. It raises FileNotFoundError where PostgreSQL is not installed.
+    """A PostgreSQL server with its data in a folder.
 
-    primary: the one whose replica it is to be.
+    primary: the server to replicate. Raise FileNotFoundError if PostgreSQL is not installed.
     """
 
     def __init__(self, folder: Path, primary: 'Cluster | None' = None) -> None:
@@ -73,19 +73,19 @@ class Cluster:
             connection.execute(text(statement))
 
     def ask(self, statement: str) -> Any:
-        """The first value of the first row."""
+        """Return the first value of the first row."""
         with self.engine.connect() as connection:
             return connection.execute(text(statement)).scalar()
 
     def kill(self) -> None:
-        """As `pg_ctl stop -m immediate` does: nobody is waited for and nothing tidied up."""
+        """Stop the server at once like `pg_ctl stop -m immediate`, without waiting for clients or a checkpoint."""
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait(20)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """With every process stopped: the machine still takes connections, but nobody answers."""
-        send_signal([self.process.pid], signal.SIGSTOP)  # the parent first, so that no other is born meanwhile
+        """Stop every process meanwhile: the kernel still accepts connections, but no request gets a response."""
+        send_signal([self.process.pid], signal.SIGSTOP)  # the parent first, so that it starts no other child
         stopped = [self.process.pid, *children_of(self.process)]
         send_signal(stopped, signal.SIGSTOP)
         try:
@@ -98,7 +98,7 @@ class Cluster:
 
 
 def find_binaries() -> Path:
-    """Where `initdb` is: of the newest PostgreSQL, where there are several."""
+    """Return the folder of `initdb`, of the newest PostgreSQL if several are installed."""
     if found := shutil.which('initdb'):
         return Path(found).resolve().parent
     folders = sorted(Path('/usr/lib/postgresql').glob('*/bin/initdb'), key=lambda path: int(path.parts[4]))

@@ -1,4 +1,4 @@
-"""Child processes of tests, each in a session of its own, so that it is ended with all its children."""
+"""Child processes of tests, each in its own session, so that all of its children can be killed with it."""
 
 import os
 import signal

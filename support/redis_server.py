@@ -1,4 +1,4 @@
-"""A Redis server that is started, killed and frozen."""
+"""A temporary Redis server that tests can kill, freeze and break."""
 
 import shutil
 import signal
@@ -17,7 +17,7 @@ REDIS_RETURN_TIMEOUT = 30
 
 
 class RedisServer:
-    """A Redis of the test's own: started, killed, frozen and so on."""
+    """A Redis server on a free port, without persistence."""
 
     def __init__(self, folder: Any):
         self.folder = folder
@@ -67,7 +67,7 @@ class RedisServer:
 @contextmanager
 def redis_server(folder: Any) -> Iterator[RedisServer]:
     if shutil.which('redis-server') is None:
-        databases.skip_unless_required('redis', 'there is no redis-server')
+        databases.skip_unless_required('redis', 'redis-server is not installed')
     redis = RedisServer(folder)
     try:
         yield redis
@@ -77,7 +77,7 @@ def redis_server(folder: Any) -> Iterator[RedisServer]:
 
 
 def wait_until(true: Callable[[], bool], seconds: float = REDIS_RETURN_TIMEOUT) -> bool:
-    """Whether it becomes true within that time."""
+    """Return whether the condition becomes true within that time."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server with a replica, both made for the tests in a temporary folder."""
+"""A temporary PostgreSQL server with a replica."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from support.postgresql_cluster import Cluster
 
 @contextmanager
 def replicated_clusters() -> Iterator[tuple[Cluster, Cluster]]:
-    """The primary and its replica, running."""
+    """Yield a running primary and its replica. Skip the test if PostgreSQL is not installed."""
     with tempfile.TemporaryDirectory(prefix='microblog') as name:
         folder = Path(name)
-        folder.chmod(0o755)  # for PostgreSQL, which runs as somebody else
+        folder.chmod(0o755)  # PostgreSQL runs as another user
         try:
             primary = create_cluster(folder / 'primary')
         except (OSError, KeyError) as error:
-            skip_unless_required('postgresql', f'no server to start: {error}')
+            skip_unless_required('postgresql', f'no server can be started: {error}')
         try:
             replica = create_cluster(folder / 'replica', primary)
             try:

@@ -1,4 +1,4 @@
-"""A real server in a process of its own."""
+"""A real server in a subprocess."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ class Server(NamedTuple):
     process: subprocess.Popen[bytes]
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> ServerResponse:
-        """One request on a connection of its own."""
+        """Send one request on a new connection and return the response."""
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
         try:
             sent = {name.replace('_', '-'): value for name, value in headers.items()}
@@ -46,6 +46,7 @@ class Server(NamedTuple):
 
 
 def free_port() -> int:
+    """Return a free TCP port."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port: int = probe.getsockname()[1]
@@ -54,7 +55,7 @@ def free_port() -> int:
 
 @contextmanager
 def start_server(database_url: str, *, stdout: int | None = None, **settings: str) -> Iterator[Server]:
-    """`python -m api.server.web` on a free port, until it answers; stopped afterwards."""
+    """Start `python -m api.server.web` on a free port, yield it when it responds, and stop it afterwards."""
     port = free_port()
     environment = {'ENVIRONMENT': 'development', 'DATABASE_URL': database_url, 'PORT': str(port), 'LOG_LEVEL': 'ERROR'}
     environment = os.environ | environment | settings
@@ -68,6 +69,7 @@ def start_server(database_url: str, *, stdout: int | None = None, **settings: st
 
 
 def wait_until_ready(server: Server) -> None:
+    """Wait until `/livez` responds. Raise AssertionError if the process ends or WAIT_TIMEOUT seconds pass."""
     deadline = time.monotonic() + process_groups.WAIT_TIMEOUT
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
@@ -75,4 +77,4 @@ def wait_until_ready(server: Server) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    raise AssertionError('the server does not answer')
+    raise AssertionError('the server does not respond')

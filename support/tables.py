@@ -4,7 +4,7 @@ DATABASES = {'sqlite': 'SQLite', 'postgresql': 'PostgreSQL'}
 
 
 def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """A table that is aligned in a terminal, too."""
+    """Return a Markdown table whose columns are also aligned as plain text."""
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     rule = ['-' * width for width in widths]
     return '\n'.join(

@@ -1,4 +1,4 @@
-"""The address of somebody's picture."""
+"""Avatar URLs."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Applications called in this process, as a server would: through WSGI or through ASGI."""
+"""Call applications in this process like a server does, through WSGI or ASGI."""
 
 import asyncio
 import io
@@ -70,7 +70,7 @@ def environ_of(request: Request) -> dict[str, Any]:
 
 
 def asgi(app: Any) -> Repeat:
-    """On the event loop that servers take: uvloop's."""
+    """Call an ASGI application on uvloop, the event loop that servers use."""
     import uvloop
 
     loop = uvloop.new_event_loop()
@@ -105,7 +105,7 @@ def asgi(app: Any) -> Repeat:
 
 
 async def start(app: Any, loop: Any) -> 'asyncio.Task[None]':
-    """What a server does first: the application's lifespan, which ends with the process."""
+    """Start the lifespan of the application, which lasts until the process ends."""
     started: asyncio.Future[str] = loop.create_future()
     messages = [{'type': 'lifespan.startup'}]
 

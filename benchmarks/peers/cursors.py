@@ -1,4 +1,4 @@
-"""Positions in links, as the application seals them: the same work, and the same bytes, for every contender."""
+"""Pagination cursors, encoded like the application's, so that contenders do the same work and return the same bytes."""
 
 import base64
 import hmac

@@ -1,7 +1,7 @@
-"""Where the CPU time of a process goes, by layer: what it is in is looked at every few milliseconds of CPU time.
+"""A sampling profiler: the CPU time of a process by layer, sampled every few milliseconds of CPU time.
 
-A sample costs nothing between two of them, so that layers of many small calls do not seem dearer than they are. It
-belongs to the innermost function that some layer knows; what a C function spends belongs to its caller.
+Sampling adds no cost per call, so layers with many small calls are not overrated. A sample counts for the innermost
+function that belongs to a layer. The time of a C function counts for its caller.
 """
 
 import signal
@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-SECONDS = 0.001  # the kernel's clock tick is the least, mostly 4 ms
+SECONDS = 0.001  # rounded up to the kernel's clock tick, usually 4 ms
 OTHER = 'other'
 Layers = Sequence[tuple[str, str, str]]
 
 
 @contextmanager
 def sampled(layers: Layers) -> Iterator[dict[str, int]]:
-    """Counts the samples of each layer meanwhile. layers: a part of a file's path, a function or '', and the layer."""
+    """Count the samples of each layer during the block. layers: part of a file path, function name or '', layer."""
     counts: dict[str, int] = {}
     known: dict[tuple[str, str], str] = {}
 

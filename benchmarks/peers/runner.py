@@ -1,12 +1,12 @@
-"""One contender in a process of its own: `python -m benchmarks.peers.runner MODULE wsgi|asgi`.
+"""Run one contender in its own process: `python -m benchmarks.peers.runner MODULE wsgi|asgi`.
 
-It needs nothing but the standard library and what the module imports. Commands come from standard input, a JSON object
-a line, and each is answered with one:
+It needs only the standard library and the imports of the module. It reads commands from standard input, one JSON object
+per line, and writes one JSON object for each:
 
-    {"do": "ask", "request": {...}}                  what the contender answers: status, type, body
-    {"do": "run", "request": {...}, "times": 100}    the seconds of CPU that this process spent on it
+    {"do": "ask", "request": {...}}                  the response: status, type, body
+    {"do": "run", "request": {...}, "times": 100}    the CPU seconds of this process
     {"do": "profile", "request": {...}, "seconds": 4, "layers": [...]}    see layers.py
-    {"do": "versions", "packages": [...]}            of those that are installed here
+    {"do": "versions", "packages": [...]}            of installed packages
 
 A request has a method, a path with its query, a token, and a body or null.
 """
@@ -29,7 +29,7 @@ INTERFACES: dict[str, Callable[[Any], Any]] = {'wsgi': wsgi, 'asgi': asgi}
 
 def main() -> None:
     module, interface = sys.argv[1:]
-    # What the application prints is not to be taken for an answer.
+    # Output of the application must not be read as a response.
     responses = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     runner = Runner(INTERFACES[interface](importlib.import_module(module).app))
@@ -39,12 +39,12 @@ def main() -> None:
         responses.write(json.dumps(response) + '\n')
         responses.flush()
     responses.close()
-    # Not sys.exit(): an application's lifespan would be torn down half way.
+    # Not sys.exit(), which would interrupt the shutdown of the application's lifespan.
     os._exit(0)
 
 
 class Runner:
-    """What the commands do. repeat: makes a request several times and returns the last answer."""
+    """Return the commands. repeat: makes a request several times and returns the last response."""
 
     def __init__(self, repeat: Callable[[dict[str, Any], int], Answer]):
         self.repeat = repeat

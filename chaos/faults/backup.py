@@ -1,4 +1,4 @@
-"""A backup that is made while posts are written, and restored."""
+"""Fault: a backup during writes, which is restored."""
 
 import shutil
 import time
@@ -19,14 +19,14 @@ def restored(stage: Stage, findings: Findings) -> None:
         ended = stage.flask('backup', str(file)).wait()
         seconds = time.monotonic() - begun
         time.sleep(1)
-    findings.expect(ended == 0, f'ended with {ended} after {seconds:.1f} s')
+    findings.expect(ended == 0, f'exit code {ended} after {seconds:.1f} s')
     findings.expect_only(load, 200, 201)
     findings.expect_nothing_lost(load)
     with set_up(stage.folder.with_name(f'{stage.folder.name}_copy'), stage.cluster) as copy:
         findings.expect(copy.flask('restore', str(file)).wait() == 0, 'restored')
         posts = copy.posts()
         missing = sum(posts[text] != 1 for text in before)
-        findings.expect(missing == 0, f'{missing} of {len(before):,} posts from before it are not in it')
-        findings.expect(copy.flask('db', 'check').wait() == 0, 'its structure is right')
+        findings.expect(missing == 0, f'{missing} of {len(before):,} earlier posts missing in the backup')
+        findings.expect(copy.flask('db', 'check').wait() == 0, 'structure correct')
         copy.flask('recount').wait()
-        findings.expect('all counters are correct' in copy.log.read_text(), 'so are its counters')
+        findings.expect('all counters are correct' in copy.log.read_text(), 'counters correct')

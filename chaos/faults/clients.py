@@ -1,4 +1,4 @@
-"""Clients that are slow."""
+"""Fault: slow clients."""
 
 import socket
 import time
@@ -30,14 +30,14 @@ def slow(stage: Stage, findings: Findings) -> None:
             answered = [connection.recv(12) for connection in bodies]
     written = answered.count(b'HTTP/1.1 201')
     findings.expect_only(load, 200, 201)
-    findings.expect_within(1, load.outcomes, 'answers')
+    findings.expect_within(1, load.outcomes, 'responses')
     findings.expect_nothing_lost(load)
-    findings.expect(written == CONNECTION_COUNT, f'{written} slow bodies answered 201 in the end')
+    findings.expect(written == CONNECTION_COUNT, f'{written} slow bodies got 201')
 
 
 @contextmanager
 def dribbling(server: Server, at_once: bytes, slowly: bytes) -> Iterator[list[socket.socket]]:
-    """Connections, each of which sends the first bytes at once and the others one by one."""
+    """Yield connections that send the first bytes at once and the others one by one."""
     with ExitStack() as stack:
         address = ('127.0.0.1', server.port)
         connections = [stack.enter_context(socket.create_connection(address)) for _ in range(CONNECTION_COUNT)]

@@ -1,4 +1,4 @@
-"""The clock jumps."""
+"""Fault: clock jumps."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from chaos.load import Load
 from chaos.stage import Stage, log_in
 from support.servers import ROOT
 
-# Where `make chaos` puts it, and where Debian does.
+# Where `make chaos` and Debian install libfaketime.
 PLACES = (
     (ROOT / 'chaos' / '.libfaketime', '**/libfaketime*.so.1'),
     (Path('/usr/lib'), '*/faketime/libfaketimeMT.so.1'),
@@ -36,13 +36,16 @@ def jumps(stage: Stage, findings: Findings) -> None:
 
 
 def faked(clock: Path) -> dict[str, str]:
-    """The environment of a process whose clock is that of a file; durations stay what they are."""
+    """Return environment variables that set the wall clock from a file, without a change of the monotonic clock.
+
+    Raise LeftOut if libfaketime is not installed.
+    """
     for place, pattern in PLACES:
         for library in place.glob(pattern):
             fake = {'LD_PRELOAD': str(library), 'FAKETIME_DONT_FAKE_MONOTONIC': '1', 'FAKETIME_NO_CACHE': '1'}
             if works(fake):
                 return fake | {'FAKETIME_TIMESTAMP_FILE': str(clock)}
-    raise LeftOut('there is no libfaketime here')
+    raise LeftOut('libfaketime is not installed')
 
 
 def works(fake: dict[str, str]) -> bool:

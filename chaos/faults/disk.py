@@ -1,4 +1,4 @@
-"""The disk is full."""
+"""Fault: full disk."""
 
 import os
 import resource
@@ -26,23 +26,23 @@ def full(stage: Stage, findings: Findings) -> None:
             time.sleep(2)
             with filled(stage.data) if is_small else files_limited(stage.data, server):
                 time.sleep(5)
-                # That they were seen cannot be noted, and is no reason to fail.
+                # last_seen cannot be updated, which must not fail the request.
                 seen = server.ask('GET', '/api/me', Authorization=f'Bearer {seldom_seen}').status
                 full_until = time.monotonic()
             time.sleep(4)
-        # Posts are written as long as the log has room.
+        # Some posts succeed as long as the WAL has free pages.
         findings.expect_some(load, 503)
         findings.expect_only(load, 200, 201, 503)
         reads = [outcome.status for outcome in load.outcomes if outcome.method == 'GET'] + [seen]
         findings.expect({200} == set(reads), f'{reads.count(200):,} of {len(reads):,} reads 200')
         findings.expect_written(load, full_until, 2)
         findings.expect_nothing_lost(load)
-        findings.note('a small disk' if is_small else 'files that may not grow')
+        findings.note('a small disk' if is_small else 'a limit on the file size')
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """A file system of its own in the folder, where we may have one; tells whether."""
+    """Mount a small file system in the folder, if we have the permission, and yield whether it is mounted."""
     options = ['-t', 'tmpfs', '-o', f'size={MEGABYTES}m', 'tmpfs', str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(['mount', *options], stderr=subprocess.DEVNULL).returncode == 0
     try:
@@ -54,7 +54,7 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """With a file that takes all that is left."""
+    """Fill the file system during the block."""
     ballast = folder / 'ballast'
     with ballast.open('wb', buffering=0) as file, suppress(OSError):
         while True:
@@ -65,7 +65,7 @@ def filled(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def files_limited(folder: Path, server: Server) -> Iterator[None]:
-    """With processes that may write no file longer than the longest is."""
+    """Limit the file size of the server processes to that of the largest file during the block."""
     size = max(file.stat().st_size for file in folder.iterdir())
     for limit in (size, resource.RLIM_INFINITY):
         for pid in children_of(server.process):

@@ -1,4 +1,4 @@
-"""Somebody else holds what every write needs."""
+"""Fault: another client holds a lock that every write needs."""
 
 import time
 
@@ -9,7 +9,7 @@ from chaos.load import IN_PROGRESS, Load, watching
 from chaos.stage import Stage
 
 LOCKS = {'sqlite': 'BEGIN IMMEDIATE', 'postgresql': 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE'}
-# For a turn and a lock, as docs/security.md says, and one for the machine.
+# Seconds: concurrency limiter and lock timeout (docs/security.md), and 1 for the load of the machine.
 RESPONSE_TIMEOUT = 3 + 5 + 1
 
 
@@ -24,7 +24,7 @@ def exhausted(stage: Stage, findings: Findings) -> None:
         time.sleep(4)
     findings.expect_some(load, 503)
     findings.expect_only(load, 200, 201, 503, IN_PROGRESS)
-    findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'answers')
+    findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'responses')
     findings.expect_within(0.5, lives, '`/livez`')
     findings.expect_written(load, free_at, 2)
     findings.expect_nothing_lost(load)

@@ -1,4 +1,4 @@
-"""Migrations, several at once and beneath a running server."""
+"""Faults: concurrent migrations, and a migration under load."""
 
 import subprocess
 import time
@@ -22,7 +22,7 @@ def upgrades_of_nothing(stage: Stage, findings: Findings) -> None:
 
 
 def upgrades_of_old_rows(stage: Stage, findings: Findings) -> None:
-    """From the first revision, which had users and posts."""
+    """Upgrade a database with rows from the first revision."""
     oldest = SCRIPTS.get_base()
     assert oldest
     stage.migrate(oldest)
@@ -42,17 +42,17 @@ def upgrade_at_once(stage: Stage, findings: Findings) -> None:
     begun = time.monotonic()
     codes = [process.wait() for process in [stage.flask('db', 'upgrade') for _ in range(PROCESS_COUNT)]]
     seconds = time.monotonic() - begun
-    findings.expect(codes == [0] * PROCESS_COUNT, f'ended with {", ".join(map(str, codes))} after {seconds:.1f} s')
+    findings.expect(codes == [0] * PROCESS_COUNT, f'exit codes {", ".join(map(str, codes))} after {seconds:.1f} s')
     check(stage, findings)
 
 
 def check(stage: Stage, findings: Findings) -> None:
     right = stage.flask('db', 'check').wait() == 0
-    findings.expect(right, f'the structure is {"right" if right else "wrong"}')
+    findings.expect(right, f'structure {"correct" if right else "wrong"}')
 
 
 def newest(stage: Stage, findings: Findings) -> None:
-    """While the code serves that was deployed before it: that of the commit before the migration."""
+    """Run the newest migration while the previous version serves: the commit before the migration."""
     script = SCRIPTS.get_revision('head')
     code = check_out_before(Path(script.path), stage.folder / 'code')
     stage.migrate(f'{script.down_revision}')
@@ -62,18 +62,18 @@ def newest(stage: Stage, findings: Findings) -> None:
         ended = stage.flask('db', 'upgrade').wait()
         seconds = time.monotonic() - begun
         time.sleep(2)
-    findings.expect(ended == 0, f'ended with {ended} after {seconds:.1f} s')
+    findings.expect(ended == 0, f'exit code {ended} after {seconds:.1f} s')
     findings.expect_only(load, 200, 201)
-    findings.expect_within(LOCK_TIMEOUT, load.outcomes, 'answers')
+    findings.expect_within(LOCK_TIMEOUT, load.outcomes, 'responses')
     findings.expect_nothing_lost(load)
     check(stage, findings)
     with stage.serving() as server:
         log_in(server)
-        findings.note("today's code serves it")
+        findings.note('the current version starts')
 
 
 def check_out_before(migration: Path, folder: Path) -> Path:
-    """The code as it was before this migration was added."""
+    """Extract the code of the commit before this migration was added, and return its folder."""
     added = git('log', '-1', '--diff-filter=A', '--format=%H', '--', str(migration)).decode().strip()
     archive = git('archive', f'{added}^')
     folder.mkdir()
@@ -85,4 +85,4 @@ def git(*words: str) -> bytes:
     try:
         return subprocess.run(['git', *words], cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LeftOut('there is no history of the code here') from error
+        raise LeftOut('there is no Git history') from error

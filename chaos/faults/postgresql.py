@@ -1,4 +1,4 @@
-"""What happens to PostgreSQL."""
+"""Faults of PostgreSQL."""
 
 import time
 
@@ -6,7 +6,7 @@ from chaos.findings import Findings
 from chaos.load import IN_PROGRESS, Load, watching
 from chaos.stage import Stage
 
-# For a turn, a statement and a connection, as docs/security.md says, and one for the machine.
+# Seconds: concurrency limiter, statement and connection (docs/security.md), and 1 for the load of the machine.
 RESPONSE_TIMEOUT = 3 + 11 + 3 + 1
 
 
@@ -37,7 +37,7 @@ def frozen(stage: Stage, findings: Findings) -> None:
         time.sleep(4)
     findings.expect_some(load, 503)
     findings.expect_only(load, 200, 201, 503, IN_PROGRESS)
-    findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'answers')
+    findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'responses')
     findings.expect_within(RESPONSE_TIMEOUT, readies, '`/readyz`')
     findings.expect_within(0.5, lives, '`/livez`')
     findings.expect({200} == {outcome.status for outcome in lives}, f'{len(lives)} times alive')

@@ -1,4 +1,4 @@
-"""What happens to a replica, while others read and one writes and looks for it."""
+"""Faults of a replica, while readers read and a writer looks for its own posts."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ REPLICA_READS_QUERY = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'microblog' AND query LIKE '%FROM posts%'"
 )
 READ_TIMEOUT = 20
-# For a connection to it, or an answer, which leaves two others waiting for a turn.
+# Seconds: a connection to the replica or its response, during which two requests wait for the concurrency limiter.
 RESPONSE_TIMEOUT = 3 + 3
 
 
@@ -38,23 +38,23 @@ def replica_frozen(stage: Stage, findings: Findings) -> None:
 
 
 def replica_late(stage: Stage, findings: Findings) -> None:
-    """It replays nothing, for less time than it would be left out after."""
+    """Pause the replay for less time than after which the replica would be marked down."""
     with reading(stage, findings) as (replica, server, token):
         reader = log_in(server)
         forget_writes(stage)
         findings.expect(is_read(replica), 'read before')
-        oldest_seen(server, reader)  # by each process, which looks at the replica for itself
+        oldest_seen(server, reader)  # lets each process probe the replica
         time.sleep(1)
         replica.execute('SELECT pg_wal_replay_pause()')
         findings.expect(*own_posts(server, token, 10))
         behind = oldest_seen(server, token) - oldest_seen(server, reader)
-        findings.expect(behind > 0, f'who only reads is {behind:,} posts behind')
+        findings.expect(behind > 0, f'readers are {behind:,} posts behind')
         replica.execute('SELECT pg_wal_replay_resume()')
 
 
 @contextmanager
 def reading(stage: Stage, findings: Findings) -> Iterator[tuple[Cluster, Server, str]]:
-    """A replica, a server that reads there, with readers and a writer, and the token of another writer."""
+    """Yield a replica, a server under load that reads from it, and the token of another writer."""
     stage.migrate()
     folder = stage.postgresql.folder / stage.folder.name
     replica = make_replica(folder, stage.postgresql)
@@ -65,14 +65,14 @@ def reading(stage: Stage, findings: Findings) -> Iterator[tuple[Cluster, Server,
                 forget_writes(stage)
                 yield replica, server, token
         findings.expect_only(load, 200, 201)
-        findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'answers')
+        findings.expect_within(RESPONSE_TIMEOUT, load.outcomes, 'responses')
         findings.expect_nothing_lost(load)
     finally:
         replica.kill()
 
 
 def forget_writes(stage: Stage) -> None:
-    """As if all were long ago; to log in is one, too."""
+    """Delete the time of each user's last write. A login counts as a write, too."""
     stage.execute('UPDATE users SET last_write_at = NULL')
 
 
@@ -82,7 +82,10 @@ def make_replica(folder: Path, primary: Cluster) -> Cluster:
 
 
 def is_read(replica: Cluster) -> bool:
-    """Whether it is, soon: by what its connections did last, all of which were opened since it started."""
+    """Return whether the server reads from the replica within READ_TIMEOUT seconds.
+
+    This looks at the last query of each connection, all of which were opened since the replica started.
+    """
     deadline = time.monotonic() + READ_TIMEOUT
     while time.monotonic() < deadline:
         if replica.ask(REPLICA_READS_QUERY):
@@ -97,12 +100,12 @@ def posts(server: Server, token: str) -> list[dict[str, Any]]:
 
 
 def oldest_seen(server: Server, token: str) -> int:
-    """What is the newest post to whichever process knows the least."""
+    """Return the newest visible post id of the process that lags most."""
     return min(int(posts(server, token)[0]['id']) for _ in range(20))
 
 
 def own_posts(server: Server, token: str, seconds: float) -> tuple[bool, str]:
-    """Writes posts for so long, and looks for each at once: whether all were found."""
+    """Write posts for that many seconds and look for each at once. Return whether all were found, and a figure."""
     missed, written, deadline = 0, 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         text = secrets.token_hex(12)

@@ -1,4 +1,4 @@
-"""What happens to the web processes."""
+"""Faults of the web processes."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def kill(stage: Stage, findings: Findings) -> None:
     findings.note(f'{load.count(NO_RESPONSE, CLOSED)} connections broken')
     findings.expect_only(load, 200, 201, IN_PROGRESS, NO_RESPONSE, CLOSED)
     findings.expect_written(load, killed_at, 1)
-    findings.expect(len(alive) == 2 and killed not in alive, f'{len(alive)} processes again')
+    findings.expect(len(alive) == 2 and killed not in alive, f'{len(alive)} processes afterwards')
 
 
 def reload(stage: Stage, findings: Findings) -> None:
@@ -37,9 +37,9 @@ def reload(stage: Stage, findings: Findings) -> None:
         time.sleep(RELOAD_TIMEOUT)
         after = children_of(server.process)
     findings.expect_only(load, 200, 201, CLOSED)
-    findings.note(f'{load.count(CLOSED)} connections closed as they were used')
+    findings.note(f'{load.count(CLOSED)} connections closed on reuse')
     findings.expect_nothing_lost(load)
-    findings.expect(len(after) == 2 and not set(before) & set(after), f'{len(after)} other processes')
+    findings.expect(len(after) == 2 and not set(before) & set(after), f'{len(after)} new processes')
 
 
 def stop(stage: Stage, findings: Findings) -> None:
@@ -51,11 +51,11 @@ def stop(stage: Stage, findings: Findings) -> None:
         code = server.process.wait(40)
         seconds = time.monotonic() - stopped_at
     unheard = load.stage.posts().keys() - load.acknowledged
-    findings.expect(code == 0, f'ended with {code} after {seconds:.1f} s')
+    findings.expect(code == 0, f'exit code {code} after {seconds:.1f} s')
     refused = load.others(200, 201, CLOSED)
     findings.expect(
         set(refused) <= {'ConnectionRefusedError'}, ', '.join(f'{times} {what}' for what, times in refused.items())
     )
-    findings.note(f'{load.count(CLOSED)} connections closed as they were used')
+    findings.note(f'{load.count(CLOSED)} connections closed on reuse')
     findings.expect(not unheard, f'{len(unheard)} posts written, but not acknowledged')
     findings.expect_nothing_lost(load)

@@ -1,4 +1,4 @@
-"""FastAPI with async SQLAlchemy and pydantic, made with some care: counter columns, no lazy loads, JSON by pydantic."""
+"""FastAPI with async SQLAlchemy and Pydantic, optimised: counter columns, no lazy loads, JSON by Pydantic."""
 
 import hashlib
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ PerPage = Annotated[int, Query(ge=1, le=100)]
 def user_page(
     path: str, users: Sequence[Any], positions: Sequence[int], total: int, page: int, per_page: int
 ) -> schemas.UserPage:
-    """A page by its number. Far behind, links have a position, too, which this peer does not need."""
+    """Return a page by number. Links to deep pages also have a cursor, which this peer does not need."""
     pages = -(-total // per_page)
     deep = (page - 1) * per_page >= DEEP
     behind = f'&after={encode_cursor(path, positions[-1])}' if deep else ''
@@ -96,7 +96,7 @@ async def followers(
 
 @app.get('/api/feed')
 async def feed(request: Request, session: Session, caller: CurrentUser, per_page: PerPage = 10) -> schemas.PostTimeline:
-    # Of the ways to say it the one that both databases answer quickly, for few followees and for many.
+    # The form of the query that is fast on both databases, with few followees and with many.
     followed = exists().where(Follow.follower_id == caller.id, Follow.followed_id == Post.author_id)
     liked = exists().where(Like.post_id == Post.id, Like.user_id == caller.id)
     query = select(Post).where(or_(Post.author_id == caller.id, followed)).order_by(Post.id.desc()).limit(per_page + 1)

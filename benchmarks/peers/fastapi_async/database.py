@@ -9,7 +9,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 URL = make_url(os.environ['DATABASE_URL'])
-# As many as are used at once, lest connections come and go.
+# As many as are used concurrently, so that connections are not reopened.
 CONNECTIONS = 10
 
 

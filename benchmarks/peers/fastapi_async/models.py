@@ -1,4 +1,4 @@
-"""The tables as entities, with the columns that count."""
+"""The ORM models, with counter columns."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What goes in and out. Pydantic reads the entities' attributes and writes the JSON itself."""
+"""Request and response models. Pydantic reads the attributes of the ORM models and writes the JSON."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, computed_fie
 
 from benchmarks.peers.avatars import avatar
 
-# As everyone here writes moments: +00:00, not Z.
+# All contenders write times with +00:00, not Z.
 Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str)]
 
 

@@ -1,4 +1,4 @@
-"""The way of the tutorials: APIFairy, marshmallow and entities; who asks is written down at each request."""
+"""Flask as in tutorials: APIFairy, marshmallow and ORM models; last_seen is updated at each request."""
 
 import hashlib
 import os
@@ -63,7 +63,7 @@ def verify_token(sent: str) -> User | None:
 
 
 def paginated(query: Any, page: int, per_page: int, entity: Any = lambda row: row, **positions: str) -> dict[str, Any]:
-    """A page by its number. Far behind, links have a position, too, which this peer does not need."""
+    """Return a page by number. Links to deep pages also have a cursor, which this peer does not need."""
     found = db.paginate(query, page=page, per_page=per_page)
     deep = (page - 1) * per_page >= DEEP
     behind = f'&after={encode_cursor(request.path, found.items[-1].id)}' if deep and found.has_next else ''
@@ -148,7 +148,7 @@ def new_post(sent: dict[str, Any]) -> Post:
 @api.get('/posts/<int:id>/replies', endpoint='replies')
 @api.get('/posts/<int:id>/likes', endpoint='likes')
 def not_measured(id: int) -> None:
-    """What links lead to and no case asks for."""
+    """Define the targets of links that no case requests."""
     abort(501)
 
 

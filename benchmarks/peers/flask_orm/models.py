@@ -1,4 +1,4 @@
-"""The tables as entities; counts are counted."""
+"""The ORM models. Counts are computed by queries."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -117,7 +117,7 @@ class Token(db.Model):
 
 
 def counted(column: Any, owner: Any, entity: Any) -> Any:
-    """How many rows of the entity have this row's id in the column; deferred, because a caller's are not shown."""
+    """Return a count of the rows that reference this row; deferred, because those of the caller are not shown."""
     query = select(func.count(entity.id)).where(column == owner.id).correlate_except(entity)
     return column_property(query.scalar_subquery(), deferred=True, group='counts')
 

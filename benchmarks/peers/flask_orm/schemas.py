@@ -1,4 +1,4 @@
-"""Shapes of what goes in and out."""
+"""Request and response schemas."""
 
 from flask_marshmallow import Marshmallow
 from marshmallow import validate

@@ -1,4 +1,4 @@
-"""The same query, asked for by a view of Flask: what Flask takes for a view that does nothing else."""
+"""A limit: the same query in a Flask view that does nothing else."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The least that an application can do: bytes that were there before the request came."""
+"""A limit: an application that returns prebuilt bytes."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-# Of each caller's request, its path and query, the answer.
+# The response by caller and path with query.
 answers = {asked: body.encode() for asked, body in json.loads(Path(os.environ['ANSWERS']).read_text()).items()}
 
 

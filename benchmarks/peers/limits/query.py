@@ -1,4 +1,4 @@
-"""The least with a database: one prepared query recognises the caller, finds the rows and writes the JSON."""
+"""A limit with a database: one prepared query authenticates the caller, finds the rows and writes the JSON."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ CALLER = """
     SELECT 1 FROM tokens JOIN users ON users.id = tokens.user_id
     WHERE digest = %(digest)s AND expires_at > %(now)s AND disabled_at IS NULL
 """
-# row_to_json and array_to_json write no spaces, as opposed to json_build_object and json_agg.
+# Unlike json_build_object and json_agg, row_to_json and array_to_json write no spaces.
 MEMBERS = """
     id, username, last_seen, about_me, post_count, follower_count, following_count,
     (SELECT row_to_json(links) FROM (SELECT
@@ -52,10 +52,10 @@ here = threading.local()
 
 
 def cursor() -> psycopg.Cursor[Any]:
-    """This thread's."""
+    """Return the connection of this thread."""
     if not hasattr(here, 'cursor'):
         url, name = os.environ['DATABASE_URL'].replace('+psycopg', ''), os.environ['APPLICATION_NAME']
-        # Planned once: PostgreSQL would plan a query with LIMIT anew each time, for the number that it is given.
+        # Plan once: otherwise PostgreSQL plans a query with LIMIT each time for the given number.
         options = '-c timezone=UTC -c plan_cache_mode=force_generic_plan'
         connection = psycopg.connect(url, autocommit=True, application_name=name, options=options)
         here.cursor = connection.cursor(binary=True)
@@ -63,7 +63,7 @@ def cursor() -> psycopg.Cursor[Any]:
 
 
 def answer(environ: dict[str, Any]) -> bytes | None:
-    """The JSON, or None for somebody whom nobody knows."""
+    """Return the JSON, or None if the caller is unknown."""
     token = environ['HTTP_AUTHORIZATION'].removeprefix('Bearer ')
     values: dict[str, Any] = {'digest': hashlib.sha256(token.encode()).digest(), 'now': datetime.now(UTC)}
     _, _, id = environ['PATH_INFO'].removeprefix('/api/').partition('/')
