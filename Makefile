@@ -69,6 +69,7 @@ lint: $(VENV)/develop
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m support.words
 
 # Linters of the OpenAPI document. Requires Node.
 lint-document:

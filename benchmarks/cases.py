@@ -17,7 +17,7 @@ from api.security.token_formats import token_digest
 from benchmarks.peers import cursors
 
 PER_PAGE = 25
-TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it. Łódź! 🎉'
+TEXT = 'What a lovely day it is, said no one in particular to all who would hear it. Łódź! 🎉'
 
 
 class Case(NamedTuple):
@@ -50,8 +50,8 @@ def cases() -> list[Case]:
     last, before_last = -(-followers // PER_PAGE), -(-followers // PER_PAGE) - 1
     pages = f'/api/users/{hub}/followers?per_page={PER_PAGE}'
     feed = f'/api/feed?per_page={PER_PAGE}'
-    theirs = select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc())
-    position = db.session.scalars(theirs.offset(before_last * PER_PAGE - 1).limit(1)).one()
+    followers = select(Follow.id).where(Follow.followed_id == hub).order_by(Follow.id.desc())
+    position = db.session.scalars(followers.offset(before_last * PER_PAGE - 1).limit(1)).one()
     after = cursors.encode_cursor(f'/api/users/{hub}/followers', position)
     return [
         Case('user', 'one user', 'GET', f'/api/users/{normal}', ten),

@@ -29,7 +29,7 @@ from support import databases
 from support.servers import Server, start_server
 
 CHUNK = 64 * 1024
-TEXT = 'What a lovely day it is, said nobody in particular to all who would hear it, and went on to the next. '
+TEXT = 'What a lovely day it is, said no one in particular to all who would hear it, and went on to the next. '
 MAX_MEGABYTES = 50
 
 

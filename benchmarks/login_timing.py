@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('username', help='the name of an existing user')
     app = create_app()
-    names = {'wrong password': parser.parse_args().username, 'unknown name': 'nobody-at-all'}
+    names = {'wrong password': parser.parse_args().username, 'unknown name': 'unknown-user'}
     calls = {kind: caller(app, '/api/tokens', basic(name, 'not the password'), 'POST') for kind, name in names.items()}
     times = {kind: [] for kind in calls}
     for _ in range(100):

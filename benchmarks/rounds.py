@@ -151,7 +151,7 @@ def summed(spent: Spent) -> dict[str, Any]:
     found = {}
     for key, figures in spent.items():
         totals = [sum(both) for both in figures]
-        ratios = [theirs / mine for theirs, mine in zip(totals, ours, strict=True)]
+        ratios = [other / own for other, own in zip(totals, ours, strict=True)]
         found[key] = {
             'microseconds': median(totals),
             'process': median([process for process, _ in figures]),

@@ -5,7 +5,7 @@ ten times as much. Prints CPU milliseconds per request, of this process and Post
 deep page to the first. With `--save FILE` on one database and `--against FILE` on the other, it also prints the ratios
 between them.
 
-The readers are the user with the longest feed among those who follow 10 users, the same for 2,000 users, and a new user
+The readers are the user with the longest feed among all who follow 10 users, the same for 2,000 users, and a new user
 who follows ten others: of the users with at most five posts, those whose newest posts are the oldest.
 """
 
@@ -82,7 +82,7 @@ def timelines(app: Flask) -> dict[str, tuple[str, int, Select[Any]]]:
 
 
 def follower_of(number: int) -> int:
-    """Return the user with the longest feed among those who follow that many."""
+    """Return the user with the longest feed among all who follow that many."""
     following = select(Follow.follower_id).join(User, User.id == Follow.followed_id).group_by(Follow.follower_id)
     longest = following.having(func.count() == number).order_by(func.sum(User.post_count).desc()).limit(1)
     return db.session.scalars(longest).one()

@@ -34,7 +34,7 @@ OPENED_AT, REGISTERED_BY, CLOSED_AT = (datetime(year, 1, 1, tzinfo=UTC) for year
 
 NAMES = ('ana', 'ben', 'chloe', 'david', 'elif', 'farid', 'grace', 'hugo', 'ines', 'kemal', 'maja', 'noah', 'yara')
 SHORT_TEXTS = ('?', '👍', 'ok', 'Yes!', 'なるほど', 'Oh no…', 'Good morning ☀️', 'Łódź!')
-SUBJECTS = ('I', 'We', 'My sister', 'Our neighbour Zoë', 'The whole team', 'Some stranger', 'Grandma', 'Nobody')
+SUBJECTS = ('I', 'We', 'My sister', 'Our neighbour Zoë', 'The whole team', 'Some stranger', 'Grandma', 'Everyone')
 VERBS = (
     'finished',
     'lost',
