@@ -111,7 +111,7 @@ def test_an_address_cannot_change_while_it_is_verified(
     ana, ben = login('ana').id, login('ben').id
     found = []
 
-    class RecordLocks(users.Link):
+    class RecordLocks(users.MailToken):
         def check(self, state: str | None) -> None:
             found.extend([unlocked(), unlocked(reference=True)])
             super().check(state)

@@ -306,7 +306,7 @@ def test_full_listen_queue_is_waited_for_once(tracer: Tracer) -> None:
     with full_listen_queue() as port:
         counters = RateLimitStore(f'redis://127.0.0.1:{port}/0')
         counted = [traced(tracer, counters, 'ana') for _ in range(3)]
-        counters._away = False  # ends the thread that watches it
+        counters._is_down = False  # ends the thread that watches it
     assert [times for times, _ in counted] == [2, 4, 6]
     assert [(trace.requests, trace.waits) for _, trace in counted] == [(1, [LONGEST_WAIT]), (0, []), (0, [])]
 
