@@ -11,7 +11,7 @@ from support.tables import DATABASES, markdown
 
 
 class LeftOut(Exception):
-    """The fault needs something that is not installed."""
+    """The fault cannot be tried here, for example because it needs something that is not installed."""
 
 
 @dataclass

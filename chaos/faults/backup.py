@@ -28,5 +28,5 @@ def restored(stage: Stage, findings: Findings) -> None:
         missing = sum(posts[text] != 1 for text in before)
         findings.expect(missing == 0, f'{missing} of {len(before):,} earlier posts missing in the backup')
         findings.expect(copy.flask('db', 'check').wait() == 0, 'structure correct')
-        copy.flask('recount').wait()
+        copy.flask('counters', 'repair').wait()
         findings.expect('all counters are correct' in copy.log.read_text(), 'counters correct')

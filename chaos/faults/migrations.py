@@ -30,7 +30,7 @@ def upgrades_of_old_rows(stage: Stage, findings: Findings) -> None:
     stage.execute(
         'INSERT INTO users (username, email, password_hash, created_at, post_count) VALUES ' + ', '.join(values),
         "INSERT INTO posts (author_id, text, created_at) SELECT id, username, '2026-01-01' FROM users",
-        f"UPDATE table_counts SET value = {OLD_USERS} WHERE name = 'users'",
+        f"UPDATE totals SET value = {OLD_USERS} WHERE name = 'users'",  # its name at that revision
     )
     upgrade_at_once(stage, findings)
     (users,) = stage.rows('SELECT count(*) FROM users')[0]
@@ -52,8 +52,13 @@ def check(stage: Stage, findings: Findings) -> None:
 
 
 def newest(stage: Stage, findings: Findings) -> None:
-    """Run the newest migration while the previous version serves: the commit before the migration."""
+    """Run the newest migration while the previous version serves, unless it requires a stop of that version.
+
+    The previous version is the commit before the migration.
+    """
     script = SCRIPTS.get_revision('head')
+    if getattr(script.module, 'requires_stop', False):
+        raise LeftOut('the newest migration requires a stop of the previous version')
     code = check_out_before(Path(script.path), stage.folder / 'code')
     stage.migrate(f'{script.down_revision}')
     with stage.serving(code) as server, Load(stage, server, keys=False) as load:

@@ -10,6 +10,7 @@ revision = 'e4b7a91c06d2'
 down_revision = 'c71e5d0b94a3'
 branch_labels = None
 depends_on = None
+requires_stop = True
 
 big = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 moment = sa.DateTime(timezone=True)
