@@ -28,7 +28,7 @@ LIMITS = ('query', 'flask_query')
 
 
 class Contender(NamedTuple):
-    """One application. key: its name in files. module: its location. environment: its name in benchmarks/.venvs."""
+    """One application. key: its name in files. environment: in benchmarks/.venvs; 'microblog' is the project's."""
 
     key: str
     name: str
