@@ -19,7 +19,7 @@ from support.servers import free_port
 
 OWNER = 'postgres'  # used if we are root, because PostgreSQL refuses to run as root
 OPTIONS = ('-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=')
-START_TIMEOUT = 20
+START_TIMEOUT = 120
 
 
 class Cluster:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-STOP_TIMEOUT = 20  # seconds
+STOP_TIMEOUT = 60  # seconds
 WAIT_TIMEOUT = 120  # seconds
 
 

@@ -13,7 +13,7 @@ from redis import Redis, RedisError
 from support import databases, process_groups
 from support.servers import free_port
 
-REDIS_RETURN_TIMEOUT = 30
+REDIS_RETURN_TIMEOUT = 120
 
 
 class RedisServer:

@@ -29,7 +29,7 @@ class Server(NamedTuple):
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> ServerResponse:
         """Send one request on a new connection and return the response."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=120)
         try:
             sent = {name.replace('_', '-'): value for name, value in headers.items()}
             if body is not None:

@@ -43,7 +43,7 @@ class Kept:
     """A persistent connection of one user, which the server must not close."""
 
     def __init__(self, server: Server, token: str | None):
-        self.connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)
+        self.connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=120)
         self.connection.connect()
         self.connection.auto_open = 0
         self.headers = {'Authorization': f'Bearer {token}'}
@@ -202,7 +202,7 @@ def rounds(server: Server, tokens: list[Any], requests: Callable[[int], list[Req
 
     requests: returns the requests of a round, one for each thread, in the order of the tokens.
     """
-    barrier = threading.Barrier(THREADS, timeout=30)
+    barrier = threading.Barrier(THREADS, timeout=120)
     round_requests: list[Request] = []
 
     def send_rounds(number: int) -> Counter[tuple[str, int]]:

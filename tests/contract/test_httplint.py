@@ -98,7 +98,7 @@ class Wire:
         sent = dict(headers or {})
         if 'content_type' in body:
             sent['Content-Type'] = body['content_type']
-        connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=30)
+        connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=120)
         try:
             connection.request(method, target, body.get('data'), sent)
             response = connection.getresponse()

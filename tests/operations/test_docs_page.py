@@ -86,7 +86,7 @@ def is_complaint(message: ConsoleMessage) -> bool:
 def tab(browser: Browser, url: str, complaints: list[str]) -> Page:
     """Return an empty page that records its errors and warnings in `complaints`."""
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(120_000)
     page.on('console', lambda message: is_complaint(message) and complaints.append(message.text))
     page.on('pageerror', lambda error: complaints.append(str(error)))
     page.on('request', lambda request: is_same_origin(request, url) or complaints.append(f'requested {request.url}'))

@@ -69,7 +69,7 @@ def start(url: str, *arguments: str) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     try:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=120)
     finally:
         process_groups.kill(process)
     return process.returncode, output, errors

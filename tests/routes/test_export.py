@@ -239,7 +239,7 @@ def test_large_export_uses_bounded_memory(app, quick_login, settings):
         worker = max(children, key=lambda pid: megabytes_of(pid, 'VmRSS'))
         before = megabytes_of(worker, 'VmRSS')
         Path(f'/proc/{worker}/clear_refs').write_text('5')  # resets VmHWM, the peak memory
-        with closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=120)) as connection:
             connection.request('GET', '/api/me/export', headers=headers)
             response = connection.getresponse()
             lines = sum(chunk.count(b'\n') for chunk in iter(lambda: response.read(64 * 1024), b''))

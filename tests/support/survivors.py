@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 SESSION_VARIABLE = 'MICROBLOG_TEST_SESSION'
-SURVIVOR_TIMEOUT = 10  # seconds
+SURVIVOR_TIMEOUT = 30  # seconds
 
 
 def find_survivors(session: str) -> dict[int, str]:

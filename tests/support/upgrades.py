@@ -13,7 +13,7 @@ from typing import Any
 from api.app import create_app
 from config import Settings
 
-START_TIMEOUT = 20  # seconds
+START_TIMEOUT = 120  # seconds
 
 
 def upgrade(cli: Any, barrier: Any, results: Any) -> None:
