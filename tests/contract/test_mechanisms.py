@@ -159,7 +159,7 @@ class TestIfMatch:
     def test_volatile_fields_do_not_change_the_version(self, send: Send, id: str) -> None:
         tag = send.get().headers['ETag']
         other_user = send.world.callers[1]
-        if id.startswith('posts'):
+        if send.operation.path.startswith('/api/posts'):
             call(
                 send.client,
                 Operation('PUT', '/api/posts/{id}/like', 'bearer', [], None),
@@ -174,7 +174,7 @@ class TestIfMatch:
                 send.owner,
                 send.world,
             )
-        elif id.startswith('users'):
+        elif send.operation.path.startswith('/api/users'):
             call(
                 send.client,
                 Operation('PUT', '/api/me/following/{id}', 'bearer', [], None),

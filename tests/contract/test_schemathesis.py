@@ -136,7 +136,7 @@ class World:
     def caller(self, case: schemathesis.Case) -> int:
         """Return the id of the sender. If the path names no object of a user, change it to one of a new user."""
         name = name_of(case)
-        if name in ('changePassword', 'deleteUser') or name.startswith('personal_'):
+        if name in ('changePassword', 'deleteUser') or 'PersonalAccessToken' in name:
             return self.owner(case) or self.new_user(case)
         return self.ben
 
