@@ -58,7 +58,7 @@ def test_empty_job_queue(outbox):
 
 def test_pending_jobs_are_counted_failed_ones_listed(app, outbox, readers, mail_server):
     enqueue_mails(app, readers)
-    assert outbox().output == '3 waiting\n'
+    assert outbox().output == '3 jobs pending\n'
     responses = iter(
         ['554 ana@example.com is unknown', '451 ben@example.com is away', '550 cleo@example.com is unknown']
     )
