@@ -21,6 +21,7 @@ from support.servers import Server, start_server
 
 THREADS = 12
 REQUESTS = 2_000
+MAX_RETRIES = 5  # per connection
 ROUNDS = 25
 
 # Each counter, and the query that counts its rows.
@@ -47,9 +48,14 @@ class Kept:
         self.connection.connect()
         self.connection.auto_open = 0
         self.headers = {'Authorization': f'Bearer {token}'}
+        self.retries = MAX_RETRIES
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Send a request, fail on a 5xx, and return the status and the JSON of the response."""
+        """Send a request, fail on a 5xx, and return the status and the JSON of the response.
+
+        Retry a few requests if the response is a 503 with Retry-After: on a machine that is busy with other work, a
+        writer can wait longer for the lock of SQLite than the server allows.
+        """
         headers = self.headers
         if body is not None:
             kind = 'application/merge-patch+json' if method == 'PATCH' else 'application/json'
@@ -57,6 +63,9 @@ class Kept:
         self.connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self.connection.getresponse()
         content = response.read()
+        if response.status == 503 and response.getheader('Retry-After') and self.retries:
+            self.retries -= 1
+            return self.ask(method, path, body)
         assert response.status < 500, (method, path, response.status, content)
         return response.status, json.loads(content) if content else None
 
