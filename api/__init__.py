@@ -53,6 +53,6 @@ under [/problems](/problems), to which the `Link` header of the error leads. Eac
 ## Changes
 
 Every response has the digest of this document in `API-Contract`. If the digest changes, `GET /api/changelog` lists
-what changed. Fields and errors may be added at any time, so ignore those that you do not know. Operations that will be
+what changed. Fields and errors may be added at any time, so ignore unknown ones. Operations that will be
 removed announce it in `Deprecation` and `Sunset` (RFC 9745, RFC 8594).
 """
